@@ -1,0 +1,117 @@
+"""The noun that flows: one number, and everything a reader needs in order to believe it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal
+
+from auditkit.errors import ReportError
+
+Status = Literal["ok", "skipped", "error", "undefined"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A confidence interval `[low, high]` at `level` (0.95 means 95 %), obtained by `method`."""
+
+    low: float
+    high: float
+    level: float = 0.95
+    method: str = ""
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.high):
+            raise ValueError(f"interval [{self.low}, {self.high}]: expected two finite numbers, low <= high")
+        if not 0 < self.level <= 1:
+            raise ValueError(f"interval level {self.level}: expected a share in (0, 1]")
+
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """One result of one probe.
+
+    Attributes:
+        id: `probe/group/metric`, for instance `crows_pairs/gender/metric_score`; unique in a report.
+        value: the number; None unless `status` is "ok".
+        interval: its confidence interval; zero width for an exact quantity; None where none is defined.
+        n: how many items the value rests on.
+        unit: "%", "nats", "log10 odds", "tokens", ...; "" for a pure number.
+        ideal: the value of a model without the measured harm; None where there is none.
+        status: "ok"; "skipped" (not applicable to this model); "error" (the probe crashed); "undefined" (the
+            formula has no value on these data). `details["reason"]` says why for the last three.
+        method: how the value was obtained, in words a paper would use.
+        source: the publication that defines it.
+        seed: the seed that reproduces it.
+        details: anything else, JSON values only: p-values, validity block, minimum detectable effect, extremes.
+    """
+
+    id: str
+    value: float | None
+    interval: Interval | None = None
+    n: int = 0
+    unit: str = ""
+    ideal: float | None = None
+    status: Status = "ok"
+    method: str = ""
+    source: str = ""
+    seed: int | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.status == "ok" and self.value is None:
+            raise ValueError(f"{self.id}: status 'ok' needs a value; use status 'undefined' with a reason")
+        if self.status != "ok" and self.value is not None:
+            raise ValueError(f"{self.id}: status {self.status!r} may not carry a value, got {self.value}")
+        _refuse_non_json(self.id, self.value)
+        _refuse_non_json(self.id, self.ideal)
+        _refuse_non_json(f"{self.id}/details", self.details)
+
+    @property
+    def probe(self) -> str:
+        """The probe's id: the part of `id` before the first slash."""
+        return self.id.split("/", 1)[0]
+
+    def with_details(self, **more: Any) -> Measurement:
+        """A copy whose `details` also hold `more`."""
+        return replace(self, details={**self.details, **more})
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; `from_json` gives back an equal Measurement."""
+        out = {f.name: getattr(self, f.name) for f in fields(self)}
+        if self.interval is not None:
+            out["interval"] = {f.name: getattr(self.interval, f.name) for f in fields(self.interval)}
+        return out | {"details": dict(self.details)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Measurement:
+        """Inverse of `to_json`.
+
+        Raises:
+            ReportError: a key is unknown, missing, or has a value that a Measurement refuses.
+        """
+        try:
+            interval = data["interval"]
+            return cls(**{**data, "interval": None if interval is None else Interval(**interval)})
+        except (KeyError, TypeError, ValueError) as e:
+            raise ReportError(f"measurement {data.get('id', '?')!r} is damaged: {e}") from e
+
+
+def _refuse_non_json(where: str, value: Any) -> None:
+    """Refuse what JSON cannot carry losslessly: NaN, infinities, non-string keys, foreign objects."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{where}: {value} cannot be reported; use status 'undefined' with a reason")
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise ValueError(f"{where}: key {key!r} must be a string")
+            _refuse_non_json(f"{where}/{key}", inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _refuse_non_json(where, inner)
+    elif not (value is None or type(value) in (bool, int, float, str)):
+        raise ValueError(f"{where}: {type(value).__name__} is not a JSON value; convert it (float(x), x.tolist())")

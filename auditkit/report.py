@@ -1,0 +1,245 @@
+"""AuditReport: everything one run found. The JSON is the truth; html, junit and markdown are drawn from it."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from auditkit.errors import GateFailed, ReportError
+from auditkit.measurement import Measurement
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from auditkit.gate import Rule, Verdict, Verdicts
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRun:
+    """How one probe went: the coverage table of the report.
+
+    Attributes:
+        probe: its id.
+        status: "ok", "skipped" (the model lacks what it needs) or "error" (it crashed).
+        reason: why, for the last two.
+        notices: what was not taken as given, counted, e.g. {"texts truncated to 512 tokens": 3}.
+        seconds: wall time. Not part of the evidence: left out when reports are compared byte by byte.
+    """
+
+    probe: str
+    status: Literal["ok", "skipped", "error"]
+    reason: str = ""
+    notices: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditReport:
+    """The result of one run.
+
+    Attributes:
+        subject: the audited model: name, task, architecture, device, dtype, parameters, weights_sha256, ...
+        environment: Python, platform and library versions.
+        config: the options that the run was started with; enough to repeat it.
+        seed: the run's seed.
+        runs: one entry per probe, in order.
+        measurements: all of them, in order.
+        verdicts: the gate's, if a gate was given.
+        created: ISO 8601 time in UTC; with `seconds` of the runs the only thing that differs between two runs.
+        items: the item scores (columns as in `auditkit.probes.base.ItemScore`), a table kept beside the json; None
+            where there is none. Read from disk only when asked for.
+    """
+
+    subject: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    config: Mapping[str, Any]
+    seed: int
+    runs: Sequence[ProbeRun]
+    measurements: Sequence[Measurement]
+    verdicts: Sequence[Verdict] = ()
+    created: str = ""
+    _items: pd.DataFrame | Path | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("runs", "measurements", "verdicts"):  # equal whether built from lists or loaded
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    @property
+    def items(self) -> pd.DataFrame | None:  # noqa: D102 - described with the attributes
+        return _read_items(self._items) if isinstance(self._items, Path) else self._items
+
+    def __getitem__(self, measurement_id: str) -> Measurement:
+        """The measurement with this id; KeyError names close ones."""
+        for m in self.measurements:
+            if m.id == measurement_id:
+                return m
+        import difflib
+
+        close = difflib.get_close_matches(measurement_id, [m.id for m in self.measurements], n=3)
+        raise KeyError(f"no measurement {measurement_id!r}" + (f"; close: {', '.join(close)}" if close else ""))
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per measurement; `interval` becomes the columns low, high, level, interval_method."""
+        import pandas as pd
+
+        rows = []
+        for m in self.measurements:
+            row = m.to_json()
+            interval, details = row.pop("interval") or {}, row.pop("details")
+            row |= {k: interval.get(k) for k in ("low", "high", "level")}
+            rows.append(row | {"interval_method": interval.get("method"), "reason": details.get("reason", "")})
+        return pd.DataFrame(rows)
+
+    def save(self, path: str | Path) -> Path:
+        """Write `path` (json) and, where there are item scores, `<stem>.items.parquet` beside it.
+
+        Both are written to a temporary file first: when the disk is full, the old files stay whole.
+
+        Raises:
+            ReportError: a file cannot be written.
+            ValueError: subject, environment or config hold NaN or an infinity.
+        """
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(self.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        items = self.items
+        if items is None:
+            write_atomically(path, text.encode())
+            items_path(path).unlink(missing_ok=True)  # an older report's items do not belong to this one
+        else:
+            write_together({items_path(path): items.to_parquet(index=False), path: text.encode()})
+        return path
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain JSON values, schema number first."""
+        return {
+            "schema": SCHEMA,
+            "created": self.created,
+            "subject": dict(self.subject),
+            "seed": self.seed,
+            "verdicts": [v.to_json() for v in self.verdicts],
+            "measurements": [m.to_json() for m in self.measurements],
+            "runs": [asdict(r) for r in self.runs],
+            "config": dict(self.config),
+            "environment": dict(self.environment),
+        }
+
+    @classmethod
+    def load(cls, path: str | Path) -> AuditReport:
+        """Read what `save` wrote.
+
+        Raises:
+            ReportError: no such file, not JSON, an unknown schema, or a damaged entry.
+        """
+        from auditkit.gate import Verdict
+
+        path = Path(path)
+        data = _read_json(path)
+        if data.get("schema") != SCHEMA:
+            raise ReportError(f"{path}: schema {data.get('schema')!r}; this version reads schema {SCHEMA}")
+        try:
+            return cls(
+                subject=data["subject"],
+                environment=data["environment"],
+                config=data["config"],
+                seed=data["seed"],
+                runs=[ProbeRun(**r) for r in data["runs"]],
+                measurements=[Measurement.from_json(m) for m in data["measurements"]],
+                verdicts=[Verdict.from_json(v) for v in data["verdicts"]],
+                created=data["created"],
+                _items=items_path(path),
+            )
+        except (KeyError, TypeError, AttributeError) as e:
+            raise ReportError(f"{path}: damaged report, {type(e).__name__}: {e}; run the audit again") from e
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write one self-contained HTML file."""
+        from auditkit.rendering.html import render
+
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, render(self).encode())
+        return path
+
+    def gate(self, rules: Sequence[Rule | Mapping[str, Any]], *, baseline: AuditReport | None = None) -> Verdicts:
+        """Judge this report: one verdict per rule and measurement matched."""
+        from auditkit.gate import evaluate
+
+        return evaluate(self, rules, baseline=baseline)
+
+    def check(self, rules: Sequence[Rule | Mapping[str, Any]], *, baseline: AuditReport | None = None) -> Verdicts:
+        """Like `gate`, but raises GateFailed unless the gate passes."""
+        verdicts = self.gate(rules, baseline=baseline)
+        if verdicts.exit_code:
+            raise GateFailed(verdicts)
+        return verdicts
+
+
+def items_path(report: Path) -> Path:
+    """Where the item scores of `report` (a .json path) are kept."""
+    return report.with_name(report.stem + ".items.parquet")
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace `path` by `content`, or leave it as it was.
+
+    Raises:
+        ReportError: the file cannot be written (disk full, no permission).
+    """
+    write_together({path: content})
+
+
+def write_together(files: Mapping[Path, bytes]) -> None:
+    """Replace all files or none: each is written in full beside its target before the first one is replaced.
+
+    Raises:
+        ReportError: one cannot be written (disk full, no permission).
+    """
+    staged: dict[Path, Path] = {}
+    path = Path()
+    try:
+        for path, content in files.items():
+            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as f:
+                staged[path] = Path(f.name)
+                f.write(content)
+                f.flush()
+                os.fsync(f.fileno())
+            staged[path].chmod(0o644)
+        for path, temporary in staged.items():
+            temporary.replace(path)
+    except OSError as e:
+        raise ReportError(f"cannot write {path}: {e.strerror or e}; the old file, if any, is intact") from e
+    finally:
+        for temporary in staged.values():
+            temporary.unlink(missing_ok=True)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as e:
+        raise ReportError(f"no report at {path}; `auditkit run` writes one") from e
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as e:
+        raise ReportError(f"{path} is not a readable report: {e}; run the audit again") from e
+    if not isinstance(data, dict):
+        raise ReportError(f"{path} is not a report: expected a JSON object, found {type(data).__name__}")
+    return data
+
+
+def _read_items(path: Path) -> pd.DataFrame | None:
+    """The sidecar; absent is fine, damaged is not."""
+    if not path.exists():
+        return None
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as e:
+        raise ReportError(f"{path} is damaged: {e}; run the audit again") from e
