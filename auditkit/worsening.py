@@ -1,0 +1,131 @@
+"""How much farther from its ideal a measurement is than in an earlier report, compared item by item.
+
+Two reports on the same items are paired: what makes an item hard for both models cancels, so far smaller changes are
+found than by comparing two intervals. Items that only one of the two reports has are left out, and counted.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from auditkit.errors import DataError
+from auditkit.measurement import Interval, Measurement
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+    from auditkit.report import AuditReport
+
+    Floats = npt.NDArray[np.float64]
+
+SAME_VALUE = 1e-6  # how far, relatively, a measurement may be from the value that its own item scores give
+
+
+class NotJudged(Exception):
+    """Why a rule cannot be judged; the gate makes it an ERROR verdict."""
+
+
+class Worsening(NamedTuple):
+    """|value - ideal| now minus |value - ideal| before, in the measurement's unit, on the n items that both have."""
+
+    value: float
+    interval: Interval
+    n: int
+    note: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A report beside its baseline; the tables of item scores are read when first needed."""
+
+    report: AuditReport
+    baseline: AuditReport | None
+
+    @cached_property
+    def _tables(self) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
+        return self.report.items, None if self.baseline is None else self.baseline.items
+
+    def worsening(self, m: Measurement) -> Worsening:
+        """The worsening of `m`, with the interval of a paired bootstrap.
+
+        The distance from the ideal is signed by the side on which each model was found. That makes it linear in the
+        item scores; where a model's side is uncertain the interval is wider than need be, never narrower.
+
+        Raises:
+            NotJudged: no baseline, no ideal, no value, no item shared, or items that do not give the value reported.
+            ReportError: a table of item scores is damaged.
+        """
+        import numpy as np
+
+        from auditkit import stats
+        from auditkit.probes.base import generator
+
+        before, ideal = self._before(m), m.ideal
+        if ideal is None:
+            raise NotJudged("has no ideal value, so that better and worse are not defined; use min and max")
+        now, then = _items(self._tables[0], m, "this report"), _items(self._tables[1], before, "the baseline")
+        shared = np.sort(now.index.intersection(then.index).to_numpy())
+        if not len(shared):
+            raise NotJudged("has no item in common with the baseline; audit both models on the same data")
+        note = f"; {len(shared)} items shared, {len(now) - len(shared)} only here, {len(then) - len(shared)} only there"
+        now, then = now.loc[shared], then.loc[shared]
+        here, there = _estimate(now) - ideal, _estimate(then) - ideal
+        side_here, side_there = math.copysign(1, here), math.copysign(1, there)
+        # |here| - |there| = slope or mean of (b - a), plus this constant
+        constant = (side_there - side_here) * ideal
+        a, b = side_there * then["value"].to_numpy(), side_here * now["value"].to_numpy()
+        rng = generator(self.report.seed, m.id)
+        try:
+            change = stats.paired_bootstrap(a, b, clusters=now["cluster"].to_numpy(), x=_covariate(now), rng=rng)
+        except DataError as e:
+            raise NotJudged(f"cannot be compared: {e}") from e
+        interval = Interval(change.low + constant, change.high + constant, change.level, f"paired {change.method}")
+        return Worsening(abs(here) - abs(there), interval, len(shared), note)
+
+    def _before(self, m: Measurement) -> Measurement:
+        """The same measurement in the baseline."""
+        if self.baseline is None:
+            raise NotJudged("needs a baseline report, and none was given")
+        before = next((b for b in self.baseline.measurements if b.id == m.id), None)
+        if before is None:
+            raise NotJudged("is not in the baseline report")
+        for which, found in (("", m), (" in the baseline", before)):
+            if found.value is None:
+                raise NotJudged(f"is {found.status}{which}: {found.details.get('reason', 'no reason given')}")
+        return before
+
+
+def _items(table: pd.DataFrame | None, m: Measurement, where: str) -> pd.DataFrame:
+    """The item scores of `m`, indexed by item; NotJudged unless they give its value."""
+    if table is None:
+        raise NotJudged(f"cannot be compared: {where} has no item scores beside it")
+    items = table[table["measurement"] == m.id].set_index("item")
+    if items.empty or not items.index.is_unique:
+        raise NotJudged(f"cannot be compared: its item scores in {where} are missing or not unique")
+    # An item without a cluster is its own.
+    items = items.assign(cluster=[c or item for c, item in zip(items["cluster"], items.index, strict=True)])
+    given = _estimate(items)
+    if m.value is None or not math.isclose(given, m.value, rel_tol=SAME_VALUE, abs_tol=SAME_VALUE):
+        raise NotJudged(f"cannot be compared: in {where} it is {m.value} but its item scores give {given:.6g}")
+    return items
+
+
+def _covariate(items: pd.DataFrame) -> Floats | None:
+    """The covariate of a slope; None for a mean."""
+    return None if items["x"].isna().all() else items["x"].to_numpy(dtype=float)
+
+
+def _estimate(items: pd.DataFrame) -> float:
+    """The mean of the item scores, or their least-squares slope on x."""
+    values, x = items["value"].to_numpy(dtype=float), _covariate(items)
+    if x is None:
+        return float(values.mean())
+    centred = x - x.mean()
+    if not centred.any():
+        raise NotJudged("cannot be compared: x is the same for all shared items, so that there is no slope")
+    return float(centred @ values / (centred @ centred))
