@@ -1,0 +1,321 @@
+"""One parser for each published format. A parser maps {file name: text} to items; it opens no files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, get_args
+
+from auditkit.data.types import BBQItem, ContextAssociation, CoreferenceItem, Direction, Occupation, Pair, WeatTest
+from auditkit.errors import DataError
+
+Texts = Mapping[str, str]
+Parser = Callable[[Texts], Iterable[Any]]
+
+PAIR_COLUMNS = {field: field for field in ("id", "more", "less", "group", "direction", "cluster")}
+CROWS_PAIRS_COLUMNS = {
+    "id": "",
+    "more": "sent_more",
+    "less": "sent_less",
+    "group": "bias_type",
+    "direction": "stereo_antistereo",
+    "cluster": "anon_writer",
+}
+
+
+def parse_pairs(texts: Texts) -> Iterator[Pair]:
+    """Minimal pairs from csv, with the columns of `Pair` or those of CrowS-Pairs (Nangia et al., 2020).
+
+    The cluster column may be missing; then every pair is its own cluster.
+
+    Raises:
+        DataError: a column is missing, or a row has an empty cell, an unknown direction, two equal sentences, or an
+            id that was there before.
+    """
+    seen: set[str] = set()
+    for name, text in texts.items():
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        columns = _pair_columns(name, reader)
+        with _damage_in(name):
+            for row in reader:
+                yield _pair(row, columns, seen, f"{name}, line {reader.line_num}")
+
+
+def _pair_columns(name: str, reader: csv.DictReader[str]) -> dict[str, str]:
+    found = list(reader.fieldnames or [])
+    if not found:
+        raise DataError(f"{name} is empty; expected a header line with the columns {', '.join(PAIR_COLUMNS)}")
+    columns = CROWS_PAIRS_COLUMNS if "sent_more" in found else PAIR_COLUMNS
+    missing = [column for field, column in columns.items() if column not in found and field != "cluster"]
+    if missing:
+        raise DataError(
+            f"{name}: missing column {', '.join(map(repr, missing))}; found {', '.join(map(repr, found))}; "
+            f"columns are separated by commas"
+        )
+    return columns
+
+
+def _pair(row: dict[str, str | None], columns: dict[str, str], seen: set[str], where: str) -> Pair:
+    cells = {field: (row.get(column) or "").strip() for field, column in columns.items()}
+    cells["cluster"] = cells["cluster"] or cells["id"]
+    if None in row:  # where the csv module puts what has no column
+        raise DataError(f"{where}: more cells than columns; put quotation marks around a sentence that has a comma")
+    for field, cell in cells.items():
+        if not cell:
+            raise DataError(f"{where}: column {columns[field]!r} is empty")
+    if cells["direction"] not in get_args(Direction):
+        raise DataError(f"{where}: direction {cells['direction']!r}; expected one of {', '.join(get_args(Direction))}")
+    if cells["more"] == cells["less"]:
+        raise DataError(f"{where}: the two sentences are the same; they must differ in the group they name")
+    if cells["id"] in seen:
+        raise DataError(f"{where}: id {cells['id']!r} appears twice; every pair needs an id of its own")
+    seen.add(cells["id"])
+    return Pair(**cells)  # type: ignore[arg-type]  # direction was checked above
+
+
+# Titles that occupation_female_pct spells as no sentence would.
+TITLES = {
+    "ceo": "CEO",
+    "counselors": "counselor",
+    "designers": "designer",
+    "hairdressers": "hairdresser",
+    "mechanician": "mechanic",
+}
+
+
+def parse_occupations(texts: Texts) -> Iterator[Occupation]:
+    """Job titles from JSON: {title: percent of women}, alone or under the key "female_percent".
+
+    Underscores become spaces; the few titles of occupation_female_pct in the plural become singular.
+
+    Raises:
+        DataError: not such JSON, or a percentage outside 0 to 100.
+    """
+    for name, text in texts.items():
+        with _damage_in(name):
+            data = json.loads(text)
+            for title, percent in data.get("female_percent", data).items():
+                if not 0 <= percent <= 100:
+                    raise DataError(f"{name}: {title!r} has {percent}; expected a percentage from 0 to 100")
+                yield Occupation(TITLES.get(title, title.replace("_", " ")), percent / 100)
+
+
+def parse_stereoset(texts: Texts) -> Iterator[ContextAssociation]:
+    """Intrasentence items of StereoSet (Nadeem et al., 2021), from dev.json or from a plain list of items.
+
+    Raises:
+        DataError: not such JSON, or an item without exactly one sentence for each gold label.
+    """
+    for name, text in texts.items():
+        with _damage_in(name):
+            data = json.loads(text)
+            for item in data["data"]["intrasentence"] if isinstance(data, dict) else data:
+                yield _context_association(item, name)
+
+
+def _context_association(item: dict[str, Any], name: str) -> ContextAssociation:
+    candidates = {s["gold_label"]: (s["id"], s["sentence"]) for s in item["sentences"]}
+    if len(item["sentences"]) != 3 or candidates.keys() != {"stereotype", "anti-stereotype", "unrelated"}:
+        labels = ", ".join(s["gold_label"] for s in item["sentences"])
+        raise DataError(
+            f"{name}: item {item['id']} has the labels {labels}; expected stereotype, anti-stereotype, unrelated"
+        )
+    return ContextAssociation(
+        id=item["id"],
+        target=item["target"],
+        bias_type=item["bias_type"],
+        context=item["context"],
+        stereotype=candidates["stereotype"],
+        anti_stereotype=candidates["anti-stereotype"],
+        unrelated=candidates["unrelated"],
+    )
+
+
+# X, Y, A, B of each test: Caliskan et al. (2017), table 1, under the names that WEFE gave to the word sets.
+CALISKAN_TESTS = [
+    {"id": id, "x": x, "y": y, "a": a, "b": b}
+    for id, x, y, a, b in [
+        ("WEAT1", "flowers", "insects", "pleasant_5", "unpleasant_5a"),
+        ("WEAT2", "instruments", "weapons", "pleasant_5", "unpleasant_5a"),
+        ("WEAT3", "european_american_names_5", "african_american_names_5", "pleasant_5", "unpleasant_5b"),
+        ("WEAT4", "european_american_names_7", "african_american_names_7", "pleasant_5", "unpleasant_5b"),
+        ("WEAT5", "european_american_names_7", "african_american_names_7", "pleasant_9", "unpleasant_9"),
+        ("WEAT6", "male_names", "female_names", "career", "family"),
+        ("WEAT7", "math", "arts", "male_terms", "female_terms"),
+        ("WEAT8", "science", "arts_2", "male_terms_2", "female_terms_2"),
+        ("WEAT9", "mental_disease", "physical_disease", "temporary", "permanent"),
+        ("WEAT10", "young_people_names", "old_people_names", "pleasant_9", "unpleasant_9"),
+    ]
+]
+
+
+def parse_weat(texts: Texts) -> Iterator[WeatTest]:
+    """Association tests from JSON: {"sets": {name: words}, "tests": [{"id", "x", "y", "a", "b"}]}.
+
+    The word sets alone, as WEFE publishes them, give the ten tests of Caliskan et al. (2017).
+
+    Raises:
+        DataError: not such JSON, a set that is not there, or one of fewer than two words.
+    """
+    for name, text in texts.items():
+        with _damage_in(name):
+            data = json.loads(text)
+            sets, tests = (data["sets"], data["tests"]) if "tests" in data else (data, CALISKAN_TESTS)
+            for test in tests:
+                x, y, a, b = (test[part] for part in "xyab")
+                yield WeatTest(test["id"], x, y, a, b, *(_word_set(sets, wanted, name) for wanted in (x, y, a, b)))
+
+
+def _word_set(sets: dict[str, list[str]], wanted: str, name: str) -> tuple[str, ...]:
+    if wanted not in sets:
+        raise DataError(f"{name}: no word set {wanted!r}; found {', '.join(map(repr, sets))}")
+    if len(sets[wanted]) < 2:
+        raise DataError(f"{name}: word set {wanted!r} has {len(sets[wanted])} words; expected at least 2")
+    return tuple(sets[wanted])
+
+
+WINOBIAS_FILE = re.compile(r"(pro|anti)_stereotyped_type([12])\.txt\.(dev|test)")
+
+
+def parse_winobias(texts: Texts) -> Iterator[CoreferenceItem]:
+    """WinoBias sentences (Zhao et al., 2018) from its files, the two lists of occupations among them.
+
+    The first bracket of a line holds the referent, the second the pronoun; later ones repeat the pronoun. Line n of a
+    pro-stereotyped file belongs to line n of the anti-stereotyped one; about thirty of these pairs differ in more
+    than pronouns, two of them in the referent, as published.
+
+    Raises:
+        DataError: a list of occupations is missing, or a line is not as described.
+    """
+    lists = ("male_occupations.txt", "female_occupations.txt")
+    missing = [name for name in lists if name not in texts]
+    if missing:
+        raise DataError(f"WinoBias needs {' and '.join(missing)} beside its sentences")
+    occupations = [line.strip() for name in lists for line in texts[name].splitlines() if line.strip()]
+    for name, text in texts.items():
+        match = WINOBIAS_FILE.fullmatch(name)
+        for number, line in enumerate(text.splitlines(), start=1) if match else ():
+            with _damage_in(f"{name}, line {number}"):
+                yield _coreference(line, occupations, match.groups(), number)  # type: ignore[union-attr]
+
+
+def _coreference(line: str, occupations: list[str], file: tuple[str, ...], number: int) -> CoreferenceItem:
+    stance, kind, split = file
+    referent, pronoun, *_ = re.findall(r"\[([^\]]*)\]", line)
+    sentence = _without_brackets(line)
+    (named,) = _mentioned(occupations, referent)
+    others = [o for o in _mentioned(occupations, sentence) if o != named]
+    pair = f"type{kind}-{split}-{number}"
+    return CoreferenceItem(
+        id=f"{pair}-{stance}",
+        sentence=sentence,
+        pronoun=pronoun,
+        referent=named,
+        other=others[0],
+        kind=int(kind),
+        pro=stance == "pro",
+        pair=pair,
+    )
+
+
+def _without_brackets(line: str) -> str:
+    """The sentence without its number; two lines have "the" both before and inside the bracket."""
+    _, sentence = line.split(maxsplit=1)
+    sentence = re.sub(r"[\[\]]", "", sentence)
+    return " ".join(re.sub(r"\bthe\s+the\b", "the", sentence).split())
+
+
+def _mentioned(occupations: list[str], text: str) -> list[str]:
+    """The occupations that a text names, in its order."""
+    places = {o: re.search(rf"\b{re.escape(o)}\b", text, re.IGNORECASE) for o in occupations}
+    found = [(place.start(), o) for o, place in places.items() if place]
+    return [o for _, o in sorted(found)]
+
+
+def parse_bbq(texts: Texts) -> Iterator[BBQItem]:
+    """Questions of BBQ (Parrish et al., 2022), one JSON object a line; ids are category/template/example.
+
+    Raises:
+        DataError: a line is not such JSON, or not exactly one of its answers is the unknown one.
+    """
+    for name, text in texts.items():
+        for number, line in enumerate(text.splitlines(), start=1):
+            with _damage_in(f"{name}, line {number}"):
+                if line.strip():
+                    yield _bbq_item(json.loads(line))
+
+
+def _bbq_item(row: dict[str, Any]) -> BBQItem:
+    info = [row["answer_info"][f"ans{i}"] for i in range(3)]
+    (unknown,) = (i for i, (_, group) in enumerate(info) if group == "unknown")
+    return BBQItem(
+        id=f"{row['category']}/{row['question_index']}/{row['example_id']}",
+        category=row["category"],
+        ambiguous=row["context_condition"] == "ambig",
+        negative=row["question_polarity"] == "neg",
+        context=row["context"],
+        question=row["question"],
+        answers=(row["ans0"], row["ans1"], row["ans2"]),
+        label=row["label"],
+        unknown=unknown,
+        target=_target(info, unknown, row["additional_metadata"]["stereotyped_groups"]),
+    )
+
+
+# Spellings that BBQ uses in one place for a group that it calls otherwise in another.
+GROUP_ALIASES = {
+    **dict.fromkeys(("woman", "women", "girl", "girls"), "f"),
+    **dict.fromkeys(("man", "men", "boy", "boys"), "m"),
+    **dict.fromkeys(("transgender women", "transgender men"), "trans"),
+    "low ses": "lowses",
+    "high ses": "highses",
+}
+
+
+def _target(info: list[list[str]], unknown: int, stereotyped: Iterable[str]) -> int | None:
+    """The one answer that names a stereotyped group; None where none or both do.
+
+    An answer belongs to a group by its tag ("old"), by its tag without the gender ("F-Black"), or by its words, since
+    the tags of nationalities are regions.
+    """
+    groups = {_canonical(group) for group in stereotyped}
+    hits = [
+        i
+        for i, (words, tag) in enumerate(info)
+        if i != unknown and groups & {_canonical(tag), _canonical(re.sub(r"^[FM]-", "", tag)), _canonical(words)}
+    ]
+    return hits[0] if len(hits) == 1 else None
+
+
+def _canonical(group: str) -> str:
+    group = group.strip().casefold()
+    return GROUP_ALIASES.get(group, group)
+
+
+@contextmanager
+def _damage_in(where: str) -> Iterator[None]:
+    """Turn what a malformed file makes the parser stumble over into one DataError that says where."""
+    try:
+        yield
+    except json.JSONDecodeError as e:
+        raise DataError(f"{where}: not valid JSON: {e}") from e
+    except csv.Error as e:
+        raise DataError(f"{where}: not valid csv: {e}") from e
+    except KeyError as e:
+        raise DataError(f"{where}: the key {e} is missing") from e
+    except (AttributeError, IndexError, TypeError, ValueError) as e:
+        raise DataError(f"{where}: not in the expected format: {e}") from e
+
+
+PARSERS: dict[str, Parser] = {
+    "pairs": parse_pairs,
+    "occupations": parse_occupations,
+    "stereoset": parse_stereoset,
+    "weat": parse_weat,
+    "winobias": parse_winobias,
+    "bbq": parse_bbq,
+}
