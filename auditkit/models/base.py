@@ -1,0 +1,92 @@
+"""What all adapters over a Hugging Face module share: identity, device, the tokenizer and the random-weights twin."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import torch
+
+from auditkit.models.weights import parameter_count, weights_sha256
+
+
+class HFModel:
+    """Base of the adapters: wraps one `transformers` module with its tokenizer. See `auditkit.models.protocols`."""
+
+    task: ClassVar[str]
+
+    def __init__(self, module: Any, tokenizer: Any, *, name: str, revision: str | None = None) -> None:
+        self.module = module.eval()
+        self.tokenizer = tokenizer
+        self.name = name
+        self.revision = revision
+        self.notices: Counter[str] = Counter()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.module.parameters()).device
+
+    @property
+    def context(self) -> int:
+        """Longest input in tokens, special tokens included."""
+        config = self.module.config
+        positions = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 10**6
+        if config.model_type in ("roberta", "xlm-roberta", "camembert"):
+            positions -= config.pad_token_id + 1  # these families start counting after the padding index
+        return int(min(positions, self.tokenizer.model_max_length))
+
+    @cached_property
+    def weights_sha256(self) -> str:
+        """Hash of the weights in memory, computed once."""
+        return weights_sha256(self.module)
+
+    def describe(self) -> dict[str, Any]:
+        """Identity of what is in memory; JSON values."""
+        return {
+            "name": self.name,
+            "task": self.task,
+            "architecture": type(self.module).__name__,
+            "device": str(self.device),
+            "dtype": str(self.module.dtype).removeprefix("torch."),
+            "parameters": parameter_count(self.module),
+            "weights_sha256": self.weights_sha256,
+            "context": self.context,
+            "revision": self.revision,
+        }
+
+    def randomized(self, seed: int) -> Self:
+        """The same architecture, tokenizer, device and dtype with fresh weights drawn under `seed`."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            module = type(self.module)(copy.deepcopy(self.module.config))
+        module = module.to(self.device, self.module.dtype)
+        return type(self)(module, self.tokenizer, name=f"{self.name} (random weights, seed {seed})")
+
+    def tokenize(self, texts: Sequence[str], **options: Any) -> Any:
+        """Token ids without padding; texts over the context are cut to it and counted in `notices`."""
+        if not texts:
+            return {"input_ids": [], "offset_mapping": [], "special_tokens_mask": []}
+        encoded = self.tokenizer(list(texts), verbose=False, return_attention_mask=False, **options)
+        too_long = sum(len(ids) > self.context for ids in encoded["input_ids"])
+        if not too_long:
+            return encoded
+        self.notices[f"texts truncated to {self.context} tokens"] += too_long
+        return self.tokenizer(
+            list(texts), verbose=False, return_attention_mask=False, truncation=True, max_length=self.context, **options
+        )
+
+
+@contextmanager
+def eager_attention(module: Any) -> Any:
+    """Attention weights are only returned by the eager implementation; switch to it and put the old one back."""
+    before = module.config._attn_implementation
+    module.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        module.set_attn_implementation(before)

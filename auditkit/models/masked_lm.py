@@ -1,0 +1,181 @@
+"""Masked language models (BERT, RoBERTa, ...): log-probabilities at masked positions, and fillings."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+import numpy as np
+import torch
+
+from auditkit.errors import InputError, ModelError
+from auditkit.models.base import HFModel, eager_attention
+from auditkit.models.batching import Batcher, pad
+from auditkit.models.narrow import one_position
+from auditkit.models.protocols import Encoded, Fill, Floats, Ints, MaskQuery, UnmaskedScores
+
+TOKENS_PER_BATCH = 6144
+
+Slot = tuple[tuple[int, ...], int]
+"""Input ids, and the position in them that is asked for."""
+
+Hypothesis = tuple[tuple[int, ...], tuple[int, ...], float]
+"""Input ids with the masks filled so far, the ids filled in, and their joint log-probability."""
+
+
+class MaskedLM(HFModel):
+    """Adapter over a `...ForMaskedLM`; implements FillsMask and HasModule."""
+
+    task = "masked-lm"
+
+    def __init__(self, module: Any, tokenizer: Any, *, name: str, revision: str | None = None) -> None:
+        super().__init__(module, tokenizer, name=name, revision=revision)
+        if tokenizer.mask_token_id is None:
+            raise ModelError(
+                f"{name}: the tokenizer has no mask token; expected a masked language model, or task: causal-lm"
+            )
+        self.mask_token: str = tokenizer.mask_token
+        self.mask_id: int = tokenizer.mask_token_id
+        self._batches = Batcher(TOKENS_PER_BATCH, self.notices)
+
+    @cached_property
+    def lower_cases(self) -> bool:
+        """Found by asking the tokenizer, since not every one declares it."""
+        return bool(self.tokenizer.tokenize("Hello") == self.tokenizer.tokenize("hello"))
+
+    def encode(self, texts: Sequence[str]) -> list[Encoded]:
+        """Token ids of each text, cut (and counted) at the model's context."""
+        encoded = self.tokenize(texts, return_special_tokens_mask=True)
+        out = []
+        for i, ids in enumerate(encoded["input_ids"]):
+            words = [-1 if w is None else w for w in encoded.word_ids(i)]
+            # Some tokenizers report a mask written into the text as special; for scoring it is an ordinary slot.
+            special = np.array(encoded["special_tokens_mask"][i], dtype=bool) & (np.array(ids) != self.mask_id)
+            out.append(Encoded(np.array(ids, dtype=np.int64), special, np.array(words, dtype=np.int64)))
+        return out
+
+    def word_id(self, word: str) -> int | None:
+        """The single id of `word` inside a sentence; None where it takes several or is unknown."""
+        ids = self.tokenizer(" " + word, add_special_tokens=False)["input_ids"]
+        return int(ids[0]) if len(ids) == 1 and ids[0] != self.tokenizer.unk_token_id else None
+
+    def masked_logprobs(self, queries: Sequence[MaskQuery]) -> list[Floats]:
+        """Log p of each query's targets. Queries about the same position of the same input are computed once."""
+        slots: dict[Slot, list[int]] = defaultdict(list)
+        for q, query in enumerate(queries):
+            slots[query.ids, query.position].append(q)
+        out: list[Floats] = [np.empty(0)] * len(queries)
+
+        def keep(logprobs: torch.Tensor, keys: list[Slot]) -> None:
+            asked = [(row, q) for row, key in enumerate(keys) for q in slots[key]]
+            wanted = pad([queries[q].targets for _, q in asked], 0).to(logprobs.device)
+            found = logprobs[[row for row, _ in asked]].gather(1, wanted).double().cpu().numpy()
+            for values, (_, q) in zip(found, asked, strict=True):
+                out[q] = values[: len(queries[q].targets)]
+
+        self._at_positions(list(slots), keep)
+        return out
+
+    @torch.inference_mode()
+    def _at_positions(
+        self,
+        keys: list[Slot],
+        keep: Callable[[torch.Tensor, list[Slot]], None],
+    ) -> None:
+        """Hand `keep` the log-probabilities (B, V) at each (ids, position), a batch at a time."""
+
+        def forward(rows: Ints) -> None:
+            batch = [keys[r] for r in rows]
+            inputs = self._inputs([ids for ids, _ in batch])
+            position = torch.tensor([p for _, p in batch], device=self.device)
+            with one_position(self.module, position):
+                logits = self.module(**inputs).logits[0].float()  # (B, V)
+            keep(logits.log_softmax(-1), batch)
+
+        self._batches.run([len(ids) for ids, _ in keys], forward)
+
+    def _inputs(self, rows: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
+        """Padded ids, with an attention mask only where something is padded: attention is faster without."""
+        lengths = torch.tensor([len(r) for r in rows])
+        ids = pad(rows, self.tokenizer.pad_token_id or 0)
+        inputs = {"input_ids": ids.to(self.device)}
+        if int(lengths.min()) < ids.shape[1]:
+            inputs["attention_mask"] = (torch.arange(ids.shape[1]) < lengths[:, None]).long().to(self.device)
+        return inputs
+
+    @torch.inference_mode()
+    def unmasked_logprobs(self, texts: Sequence[str]) -> list[UnmaskedScores]:
+        """Log p of every token given the whole text, and the attention it receives (Kaneko & Bollegala 2022)."""
+        encoded = self.encode(texts)
+        out: list[Any] = [None] * len(encoded)
+
+        def forward(rows: Ints) -> None:
+            batch = [encoded[r] for r in rows]
+            inputs = self._inputs([e.ids.tolist() for e in batch])
+            output = self.module(**inputs, output_attentions=True)
+            chosen = output.logits.float().log_softmax(-1).gather(2, inputs["input_ids"][..., None])[..., 0]
+            # (layers, B, heads, T, T) -> per layer the mean over heads, then over layers: (B, querying, receiving)
+            attention = torch.stack([a.mean(1) for a in output.attentions]).mean(0)
+            for i, (row, text) in enumerate(zip(rows, batch, strict=True)):
+                length = len(text.ids)
+                received = attention[i, :length, :length].mean(0).double().cpu().numpy()
+                logprobs = chosen[i, :length].double().cpu().numpy()
+                out[row] = UnmaskedScores(logprobs[~text.special], received[~text.special])
+
+        with eager_attention(self.module):
+            # Whole-sentence logits are kept here, so a batch takes T times the memory of a masked one.
+            Batcher(TOKENS_PER_BATCH // 4, self.notices).run([len(e.ids) for e in encoded], forward)
+        return out
+
+    def fill(self, texts: Sequence[str], k: int = 5) -> list[list[Fill]]:
+        """The k most probable joint fillings, masks filled left to right by beam search of width 2k.
+
+        Raises:
+            InputError: a text holds no mask, or lost it to truncation.
+        """
+        beams: list[list[Hypothesis]] = []
+        for text, encoded in zip(texts, self.encode(texts), strict=True):
+            if self.mask_id not in encoded.ids:
+                raise InputError(
+                    f"no {self.mask_token} in the first {self.context} tokens of {text[:80]!r}; "
+                    "put one where a word is wanted"
+                )
+            beams.append([(tuple(encoded.ids.tolist()), (), 0.0)])
+        while any(self.mask_id in beam[0][0] for beam in beams):
+            self._fill_next(beams, 2 * k)
+        return [
+            [self._as_fill(text, words, lp) for _, words, lp in beam[:k]]
+            for text, beam in zip(texts, beams, strict=True)
+        ]
+
+    def _fill_next(self, beams: list[list[Hypothesis]], width: int) -> None:
+        """Fill the first mask of every hypothesis, keeping the `width` best of each text."""
+        grown: dict[int, list[Hypothesis]] = defaultdict(list)
+        # The same text may stand in the list twice, so one key can belong to several hypotheses.
+        open_: dict[Slot, list[tuple[int, Hypothesis]]] = defaultdict(list)
+        for b, beam in enumerate(beams):
+            for h in beam:
+                if self.mask_id in h[0]:
+                    open_[h[0], h[0].index(self.mask_id)].append((b, h))
+
+        def keep(logprobs: torch.Tensor, batch: list[Slot]) -> None:
+            top = logprobs.topk(width)
+            for key, values, tokens in zip(batch, top.values.tolist(), top.indices.tolist(), strict=True):
+                ids, at = key
+                for (b, (_, words, score)), (value, token) in product(open_[key], zip(values, tokens, strict=True)):
+                    grown[b].append(((*ids[:at], token, *ids[at + 1 :]), (*words, token), score + value))
+
+        self._at_positions(list(open_), keep)
+        for b, hypotheses in grown.items():
+            beams[b] = sorted(hypotheses, key=lambda h: -h[2])[:width]
+
+    def _as_fill(self, text: str, tokens: tuple[int, ...], logprob: float) -> Fill:
+        words = tuple(self.tokenizer.convert_ids_to_tokens(t) for t in tokens)
+        plain = tuple(self.tokenizer.decode([t]).strip() for t in tokens)
+        for word, shown in zip(words, plain, strict=True):
+            glued = word.startswith("##")
+            text = text.replace((" " if glued else "") + self.mask_token, shown.removeprefix("##"), 1)
+        return Fill(plain, text, logprob)

@@ -1,0 +1,215 @@
+"""What a model can do, as small protocols. A probe asks for a capability, never for a class.
+
+All arrays are numpy float64 unless said otherwise; log-probabilities are natural logarithms (nats). Texts go in,
+arrays come out in the order of the texts: batching, padding, device, dtype and truncation live in the adapter.
+An adapter never drops a text silently: what it cuts or replaces, it counts in `notices`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@runtime_checkable
+class Model(Protocol):
+    """What every adapter has.
+
+    Attributes:
+        name: the spec it was loaded from ("minilm-mlm", a path, a hub id).
+        notices: counts of everything that was not taken as given, e.g. {"texts truncated to 512 tokens": 3}.
+    """
+
+    name: str
+    notices: Counter[str]
+
+    def describe(self) -> dict[str, Any]:
+        """JSON values: name, task, architecture, device, dtype, parameters, weights_sha256, context, revision."""
+        ...
+
+    def randomized(self, seed: int) -> Model:
+        """The same architecture and vocabulary with freshly initialised weights: the null of a bias score."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TokenScores:
+    """Per-token log-probabilities of one text.
+
+    Attributes:
+        ids: (T,) the token ids that were scored.
+        logprobs: (T,) log p of each, in nats.
+        offsets: (T, 2) where each token stands in the text, in characters.
+    """
+
+    ids: Ints
+    logprobs: Floats
+    offsets: Ints
+
+    @property
+    def total(self) -> float:
+        """Sum over the tokens: the log-likelihood of the text."""
+        return float(self.logprobs.sum())
+
+    @property
+    def mean(self) -> float:
+        """Mean over the tokens; 0.0 for a text without tokens."""
+        return float(self.logprobs.mean()) if len(self.logprobs) else 0.0
+
+
+@runtime_checkable
+class ScoresText(Protocol):
+    """A causal language model: log p(token | everything before it)."""
+
+    def token_logprobs(self, texts: Sequence[str]) -> list[TokenScores]:
+        """Scores of every token that has a predecessor (the start token counts as one where the model has it)."""
+        ...
+
+    def next_token_logprobs(self, prefixes: Sequence[str], words: Sequence[str]) -> Floats:
+        """(len(prefixes), len(words)): log p(word | prefix), a word being what follows the prefix after a space.
+
+        A word of several tokens is scored to its last one.
+        """
+        ...
+
+
+class MaskQuery(NamedTuple):
+    """One masked position of one sequence, and the token ids whose log-probability is wanted there.
+
+    `ids` is the whole input, special tokens included, already holding the mask id wherever something is masked.
+    """
+
+    ids: tuple[int, ...]
+    position: int
+    targets: tuple[int, ...]
+
+
+class Fill(NamedTuple):
+    """One way to fill all the masks of a text: the words, the filled text, and its joint log-probability."""
+
+    words: tuple[str, ...]
+    text: str
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One tokenised text.
+
+    Attributes:
+        ids: (T,) token ids with the special tokens.
+        special: (T,) True at special tokens.
+        word: (T,) index of the word that each token belongs to; -1 at special tokens.
+    """
+
+    ids: Ints
+    special: npt.NDArray[np.bool_]
+    word: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class UnmaskedScores:
+    """Scores of one text read without any mask, as AUL and AULA need them.
+
+    Attributes:
+        logprobs: (T,) log p(token | the whole text), special tokens excluded.
+        attention: (T,) attention that each of these tokens receives, averaged over layers, heads and querying
+            tokens; sums to at most 1.
+    """
+
+    logprobs: Floats
+    attention: Floats
+
+
+@runtime_checkable
+class FillsMask(Protocol):
+    """A masked language model.
+
+    Attributes:
+        mask_token: "[MASK]" or what the tokenizer calls it.
+        lower_cases: whether the tokenizer lower-cases (an "uncased" model).
+    """
+
+    mask_token: str
+    mask_id: int
+    lower_cases: bool
+
+    def encode(self, texts: Sequence[str]) -> list[Encoded]:
+        """Token ids of each text, truncated (and counted) at the model's context."""
+        ...
+
+    def masked_logprobs(self, queries: Sequence[MaskQuery]) -> list[Floats]:
+        """For each query the log p of each of its targets at its position, shape (len(targets),)."""
+        ...
+
+    def unmasked_logprobs(self, texts: Sequence[str]) -> list[UnmaskedScores]:
+        """Scores of every token with nothing masked."""
+        ...
+
+    def word_id(self, word: str) -> int | None:
+        """The single vocabulary id of `word` as it appears inside a sentence; None where it takes several."""
+        ...
+
+    def fill(self, texts: Sequence[str], k: int = 5) -> list[list[Fill]]:
+        """The k most probable joint fillings of each text, best first. Every text holds at least one mask."""
+        ...
+
+
+@runtime_checkable
+class EmbedsText(Protocol):
+    """A sentence encoder."""
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """(n, d) unit vectors."""
+        ...
+
+
+@runtime_checkable
+class EmbedsWords(Protocol):
+    """Static word vectors."""
+
+    def __contains__(self, word: str) -> bool:
+        """Whether the vocabulary has `word`."""
+        ...
+
+    def vectors(self, words: Sequence[str]) -> npt.NDArray[np.float32]:
+        """(n, d) vectors, not normalised. Raises VocabularyError naming every missing word."""
+        ...
+
+
+@runtime_checkable
+class Classifies(Protocol):
+    """A text classifier; `labels` in the order of the columns."""
+
+    labels: tuple[str, ...]
+
+    def classify(self, texts: Sequence[str]) -> Floats:
+        """(n, len(labels)) probabilities; rows sum to 1."""
+        ...
+
+
+@runtime_checkable
+class Generates(Protocol):
+    """A model that writes: causal or sequence-to-sequence."""
+
+    def generate(self, texts: Sequence[str], max_new_tokens: int = 64) -> list[str]:
+        """The greedy continuation (causal) or output (seq2seq) of each text, without the prompt."""
+        ...
+
+
+@runtime_checkable
+class HasModule(Protocol):
+    """Gives out its torch module, for gradients, pruning and private training."""
+
+    @property
+    def module(self) -> Any:
+        """The `torch.nn.Module` itself, not a copy."""
+        ...

@@ -1,0 +1,78 @@
+"""Sentence encoders through sentence-transformers: mask-aware mean pooling, unit vectors."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from auditkit.models.batching import Batcher
+from auditkit.models.protocols import Ints
+from auditkit.models.weights import parameter_count, weights_sha256
+
+TOKENS_PER_BATCH = 8192
+
+
+class SentenceEncoder:
+    """Adapter over a `SentenceTransformer`; implements EmbedsText and HasModule."""
+
+    task = "sentence-encoder"
+
+    def __init__(self, module: Any, *, name: str, revision: str | None = None) -> None:
+        self.module = module.eval()
+        self.name = name
+        self.revision = revision
+        self.notices: Counter[str] = Counter()
+        self._batches = Batcher(TOKENS_PER_BATCH, self.notices)
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """(n, d) unit vectors; padding does not count in the mean."""
+        tokens = self.module.tokenizer(list(texts), verbose=False)["input_ids"] if texts else []
+        too_long = sum(len(t) > self.module.max_seq_length for t in tokens)
+        if too_long:
+            self.notices[f"texts truncated to {self.module.max_seq_length} tokens"] += too_long
+        out = np.zeros((len(texts), self.module.get_embedding_dimension()), dtype=np.float32)
+
+        def forward(rows: Ints) -> None:
+            out[rows] = self.module.encode(
+                [texts[r] for r in rows], batch_size=len(rows), normalize_embeddings=True, show_progress_bar=False
+            )
+
+        self._batches.run([min(len(t), self.module.max_seq_length) for t in tokens], forward)
+        return out
+
+    @cached_property
+    def weights_sha256(self) -> str:
+        """Hash of the weights in memory, computed once."""
+        return weights_sha256(self.module)
+
+    def describe(self) -> dict[str, Any]:
+        """Identity of what is in memory; JSON values."""
+        parameter = next(self.module.parameters())
+        return {
+            "name": self.name,
+            "task": self.task,
+            "architecture": type(self.module[0].model).__name__,
+            "device": str(parameter.device),
+            "dtype": str(parameter.dtype).removeprefix("torch."),
+            "parameters": parameter_count(self.module),
+            "weights_sha256": self.weights_sha256,
+            "context": int(self.module.max_seq_length),
+            "revision": self.revision,
+        }
+
+    def randomized(self, seed: int) -> Self:
+        """The same encoder and pooling with fresh transformer weights drawn under `seed`."""
+        twin = copy.deepcopy(self.module)
+        transformer: Any = twin[0].model
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            fresh = type(transformer)(copy.deepcopy(transformer.config))
+        transformer.load_state_dict(fresh.state_dict())
+        return type(self)(twin, name=f"{self.name} (random weights, seed {seed})")

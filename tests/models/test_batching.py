@@ -1,0 +1,75 @@
+import re
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from auditkit.errors import ModelError
+from auditkit.models.batching import Batcher, pad, plan
+from auditkit.progress import listen
+
+
+def test_batches_hold_every_row_once_longest_first_within_the_budget():
+    lengths = np.array([3, 50, 7, 7, 120, 1, 30])
+    batches = plan(lengths, budget=60)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(7))
+    assert all(len(b) == 1 or len(b) * lengths[b].max() <= 60 for b in batches)
+    assert lengths[np.concatenate(batches)].tolist() == sorted(lengths, reverse=True)
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA"), RuntimeError("[enforce fail] not enough memory")])
+def test_out_of_memory_halves_the_batch_and_every_row_is_still_done_once(error):
+    done = []
+
+    def forward(rows):
+        if len(rows) > 3:
+            raise error
+        done.extend(rows.tolist())
+
+    notices = Counter()
+    Batcher(100, notices).run([10] * 20, forward)
+    assert sorted(done) == list(range(20))
+    assert sum(notices.values()) == 2  # 10 rows -> 5 -> 2
+
+
+def test_the_halved_budget_is_remembered():
+    sizes = []
+
+    def forward(rows):
+        sizes.append(len(rows))
+        if len(rows) > 3:
+            raise torch.OutOfMemoryError
+
+    batcher = Batcher(100, Counter())
+    batcher.run([10] * 20, forward)
+    sizes.clear()
+    batcher.run([10] * 20, forward)
+    assert max(sizes) <= 3
+
+
+def test_a_single_row_that_does_not_fit_is_one_clear_error():
+    def forward(rows):
+        raise torch.OutOfMemoryError
+
+    with pytest.raises(ModelError, match="out of memory on a single text of 9 tokens"):
+        Batcher(100, Counter()).run([9, 4], forward)
+
+
+def test_other_runtime_errors_are_not_mistaken_for_memory():
+    def forward(rows):
+        raise RuntimeError("shapes do not match")
+
+    with pytest.raises(RuntimeError, match=re.escape("shapes do not match")):
+        Batcher(100, Counter()).run([9], forward)
+
+
+def test_progress_reaches_the_total():
+    seen = []
+    with listen(lambda done, total: seen.append((done, total))):
+        Batcher(20, Counter()).run([10] * 5, lambda rows: None)
+    assert seen == [(2, 5), (4, 5), (5, 5)]
+
+
+def test_padding_fills_on_the_right():
+    assert pad([[1, 2], [3]], 0).tolist() == [[1, 2], [3, 0]]
