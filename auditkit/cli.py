@@ -1,0 +1,205 @@
+"""The command line.
+
+Exit codes:
+
+0    every rule passes
+1    a rule does not pass
+2    the command, the configuration or another input is wrong
+3    incomplete: a probe crashed, or a rule could not be judged (outranks 1)
+130  stopped with Ctrl-C
+
+What a command needs is imported inside it, so that `--help` and `gate` start at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from auditkit import __version__
+from auditkit.errors import AuditkitError, InputError, UnknownName
+
+if TYPE_CHECKING:
+    from auditkit.gate import Verdicts
+    from auditkit.report import AuditReport
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Audit a language model and get evidence that people can believe.",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Datasets.")
+app.add_typer(data_app, name="data")
+
+ReportFile = Annotated[Path, typer.Argument(help="A report.json.", show_default=False)]
+Baseline = Annotated[Path | None, typer.Option(help="An earlier report.json, for rules with max_worsening.")]
+JUnit = Annotated[Path | None, typer.Option(help="Write the verdicts as JUnit XML.")]
+Summary = Annotated[Path | None, typer.Option(help="Write a Markdown summary, e.g. to $GITHUB_STEP_SUMMARY.")]
+ListOf = Annotated[str, typer.Argument(metavar="probes|models|datasets", help="What to list.", show_default=False)]
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Entry point: an error in the user's input is one clear message on stderr and exit code 2."""
+    sys.path.append(os.getcwd())  # so that `my_probe:MyProbe` finds a file beside audit.yaml; last, to shadow nothing
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        app(args=args, prog_name="auditkit")
+    except AuditkitError as e:
+        typer.echo("\n".join(f"auditkit: {line}" for line in str(e).splitlines()), err=True)
+        sys.exit(2)
+
+
+@app.callback(invoke_without_command=True)
+def _options(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        typer.echo(f"auditkit {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Argument(help="The configuration.")] = Path("audit.yaml"),
+    model: Annotated[str | None, typer.Option(help="Audit this model instead of the file's.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override an entry.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write into this folder.")] = None,
+    baseline: Baseline = None,
+    junit: JUnit = None,
+    summary: Summary = None,
+) -> None:
+    """Run an audit; a run that was stopped goes on where it stopped."""
+    from auditkit import live, runner
+    from auditkit.config import load
+    from auditkit.gate import Verdicts
+
+    settings = load(config, model=model, overrides=set_ or ())
+    folder = out or Path(settings.out)
+    with live.listening() as listener:
+        try:
+            report = runner.run(settings, out=folder, baseline=baseline, listener=listener)
+        except KeyboardInterrupt:
+            kept = f"{listener.finished} of {listener.planned} probes are kept in {folder}"
+            typer.echo(f"auditkit: stopped; {kept}, and the same command goes on from there", err=True)
+            raise typer.Exit(130) from None
+    code = _conclude(report, Verdicts(tuple(report.verdicts)), junit, summary)
+    typer.echo(f"report: {folder / 'report.html'}")
+    raise typer.Exit(_input_code(report) or code)
+
+
+def _input_code(report: AuditReport) -> int:
+    """2, said on stderr, where all that went wrong in the probes is input that only they could find wrong; else 0."""
+    errors = [m for m in report.measurements if m.status == "error"]
+    if not errors or any(m.details.get("cause") != "input" for m in errors):
+        return 0
+    for m in errors:
+        typer.echo(f"auditkit: {m.probe}: {m.details['reason']}", err=True)
+    return 2
+
+
+@app.command()
+def gate(
+    report: ReportFile,
+    rules: Annotated[Path, typer.Option(help="The audit.yaml whose `gate` section holds the rules.")],
+    baseline: Baseline = None,
+    junit: JUnit = None,
+    summary: Summary = None,
+) -> None:
+    """Judge a report."""
+    from dataclasses import replace
+
+    from auditkit.config import load_rules
+    from auditkit.report import AuditReport
+
+    loaded = AuditReport.load(report)
+    before = AuditReport.load(baseline) if baseline is not None else None
+    verdicts = loaded.gate(load_rules(rules), baseline=before)
+    raise typer.Exit(_conclude(replace(loaded, verdicts=tuple(verdicts)), verdicts, junit, summary))
+
+
+def _conclude(report: AuditReport, verdicts: Verdicts, junit: Path | None, summary: Path | None) -> int:
+    """Show the verdicts and write what was asked for; returns the exit code that they call for."""
+    from auditkit.console import show_verdicts
+    from auditkit.report import write_atomically
+
+    show_verdicts(report, verdicts)
+    if junit is not None:
+        from auditkit.rendering.junit import render_junit
+
+        write_atomically(junit, render_junit(verdicts).encode())
+    if summary is not None:
+        from auditkit.rendering.markdown import render_summary
+
+        write_atomically(summary, render_summary(report).encode())
+    return 3 if any(run.status == "error" for run in report.runs) else verdicts.exit_code
+
+
+@app.command()
+def render(
+    report: ReportFile,
+    out: Annotated[Path | None, typer.Option(help="The HTML file; beside the report where not given.")] = None,
+) -> None:
+    """Draw a report as one HTML file."""
+    from auditkit.report import AuditReport
+
+    path = AuditReport.load(report).to_html(out if out is not None else report.with_suffix(".html"))
+    typer.echo(path)
+
+
+@app.command()
+def compare(
+    before: Annotated[Path, typer.Argument(help="The earlier report.json.", show_default=False)],
+    after: Annotated[Path, typer.Argument(help="The later report.json.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="Write an .html or .md file instead.")] = None,
+) -> None:
+    """Show what changed from one report to another, item by item."""
+    from auditkit.rendering import compare as comparing
+    from auditkit.report import AuditReport, write_atomically
+
+    if out is not None and out.suffix not in (".html", ".md"):
+        raise InputError(f"--out {out}: expected a name that ends in .html or .md")
+    comparison = comparing.compare(AuditReport.load(before), AuditReport.load(after))
+    if out is None:
+        from auditkit.console import show_comparison
+
+        show_comparison(comparison)
+        return
+    text = comparing.to_html(comparison) if out.suffix == ".html" else comparing.to_markdown(comparison)
+    write_atomically(out, text.encode())
+    typer.echo(out)
+
+
+@app.command("list")
+def list_(what: ListOf) -> None:
+    """List what can be named in audit.yaml."""
+    from auditkit import listing
+    from auditkit.console import table
+
+    if what not in listing.LISTS:
+        raise UnknownName("list", what, listing.LISTS)
+    columns, rows = listing.LISTS[what]()
+    table("", columns, rows)
+
+
+@data_app.command()
+def fetch(name: Annotated[str, typer.Argument(help="See `auditkit list datasets`.", show_default=False)]) -> None:
+    """Download a published dataset and verify it."""
+    from auditkit import data
+
+    typer.echo(data.fetch(name))
+
+
+@app.command()
+def doctor() -> None:
+    """Check this installation."""
+    from auditkit import doctor as checks
+    from auditkit.console import table
+
+    found = checks.examine()
+    table("", ("check", "status", "found", "fix"), [(c.name, c.status, c.found, c.fix) for c in found])
+    raise typer.Exit(2 if any(c.status == "fail" for c in found) else 0)

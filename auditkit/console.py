@@ -1,0 +1,62 @@
+"""What a command shows when it is done: tables, first of all that of the verdicts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from auditkit.gate import Verdict
+from auditkit.rendering.compare import HEADER, Comparison
+from auditkit.rendering.formatting import interval, number, printable
+from auditkit.report import AuditReport
+
+STYLES = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow", "ERROR": "bold red"}
+WIDTH_IN_LOGS = 160
+"""Columns of a table where the output is no terminal: a log wraps no lines, and an id cut short is of no use."""
+
+
+def out() -> Console:
+    """Where results go."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_IN_LOGS)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
+    """Print a table; long cells are folded, never cut."""
+    grid = Table(title=title, title_justify="left", title_style="bold")
+    for column in columns:
+        grid.add_column(column, overflow="fold")
+    for row in rows:
+        grid.add_row(*(cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row))
+    out().print(grid)
+
+
+def show_verdicts(report: AuditReport, verdicts: Sequence[Verdict]) -> None:
+    """The verdicts, and below them the probes that did not run."""
+    rows = [
+        (
+            Text(v.outcome, style=STYLES[v.outcome]),
+            v.measurement,
+            f"{number(v.value)} ({interval(v.interval)})" if v.value is not None else "",
+            v.limit,
+            str(v.n or ""),
+            v.explanation,
+        )
+        for v in verdicts
+    ]
+    if rows:
+        table("Gate", ("verdict", "measurement", "value and interval", "limit", "n", "why"), rows)
+    missing = [(run.probe, run.status, run.reason) for run in report.runs if run.status != "ok"]
+    if missing:
+        table("Not measured", ("probe", "status", "reason"), missing)
+
+
+def show_comparison(comparison: Comparison) -> None:
+    """What changed, measurement by measurement, and what else differs between the two reports."""
+    out().print(f"{comparison.before} -> {comparison.after}\n{comparison.headline}", markup=False)
+    table("", HEADER, [change.cells() for change in comparison.changes])
+    if comparison.facts:
+        table("What else differs", ("", "before", "after"), comparison.facts)

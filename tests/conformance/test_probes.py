@@ -1,0 +1,134 @@
+"""Every registered probe keeps the contract of `auditkit.probes.base`; the checks notice when one does not."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from auditkit import plugins
+from auditkit.errors import DataError
+from auditkit.measurement import Interval, Measurement
+from auditkit.models.protocols import EmbedsText, FillsMask
+from auditkit.probes.base import ItemScore, ProbeResult
+from auditkit.testing import (
+    ConformanceError,
+    FakeCausalLM,
+    FakeClassifier,
+    FakeEncoder,
+    FakeMaskedLM,
+    FakeWordVectors,
+    check_probe,
+)
+
+FAKES = (FakeMaskedLM, FakeCausalLM, FakeEncoder, FakeWordVectors, FakeClassifier)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", plugins.BUILTIN_PROBES)
+def test_every_built_in_probe_conforms(name):
+    probe = plugins.probe(name)
+    served = [fake for fake in FAKES if isinstance(fake(), probe.needs)]
+    assert served
+    for fake in served:
+        try:
+            result = check_probe(probe, fake())
+        except DataError as e:
+            pytest.skip(f"needs published data: {e}")
+        assert any(m.status == "ok" for m in result.measurements)
+
+
+# --- the checks -------------------------------------------------------------------------------------------------
+
+
+def measurement(**changes):
+    fields = {"id": "p/all/m", "value": 2.0, "interval": Interval(1, 3), "n": 3, "method": "mean", "source": "s"}
+    return Measurement(**fields | changes)
+
+
+def items(*values, x=None):
+    return [ItemScore("p/all/m", str(i), v, x=None if x is None else x[i]) for i, v in enumerate(values)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Returns:
+    """A probe that returns what it was given."""
+
+    id: str = "p"
+    measurements: list = field(default_factory=lambda: [measurement()])
+    items: list = field(default_factory=list)
+    needs: ClassVar[tuple[type, ...]] = ()
+    source: ClassVar[str] = "s"
+
+    def measure(self, model, rng):
+        return ProbeResult(self.measurements, self.items)
+
+
+def problems(probe, model=None):
+    with pytest.raises(ConformanceError) as caught:
+        check_probe(probe, model or FakeMaskedLM())
+    return "\n".join(caught.value.problems)
+
+
+def test_a_good_probe_passes():
+    check_probe(Returns(items=items(1.0, 2.0, 3.0)), FakeMaskedLM())
+    check_probe(Returns(items=items(1.0, 3.0, 5.0, x=(0.0, 1.0, 2.0))), FakeMaskedLM())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "problem"),
+    [
+        (Returns(measurements=[]), "returned no measurement"),
+        (Returns(measurements=[measurement(), measurement()]), "p/all/m: returned 2 times"),
+        (Returns(measurements=[measurement(id="q/m")]), "id does not start with 'p/'"),
+        (Returns(measurements=[measurement(n=0)]), "has a value but n=0"),
+        (Returns(measurements=[measurement(source="")]), "no method or no source"),
+        (Returns(measurements=[measurement(value=4.0)]), "value 4.0 is outside its interval [1, 3]"),
+        (Returns(measurements=[measurement(value=None, status="undefined")]), "without details['reason']"),
+        (Returns(items=items(1.0, 2.0, 4.0)), "value 2.0, but its item scores give 2.33"),
+        (Returns(items=items(1.0, 3.0, 6.0, x=(0.0, 1.0, 2.0))), "value 2.0, but its item scores give 2.5"),
+        (Returns(items=[ItemScore("p/other", "0", 1.0)]), "p/other: has item scores but is no measurement"),
+        (Returns(items=[ItemScore("p/all/m", "0", v) for v in (1.0, 3.0)]), "two item scores have the same item id"),
+        (Returns(id="a/b"), "id is 'a/b'; expected a name without '/'"),
+    ],
+)
+def test_each_mistake_is_named(wrong, problem):
+    assert problem in problems(wrong)
+
+
+def test_randomness_of_its_own_is_caught():
+    class Unseeded(Returns):
+        def measure(self, model, rng):
+            value = float(np.random.default_rng().normal())
+            return ProbeResult([measurement(value=value, interval=None)])
+
+    assert "take all randomness from `rng`" in problems(Unseeded())
+
+
+def test_changing_the_model_is_caught():
+    class Changes(Returns):
+        def measure(self, model, rng):
+            model.bias[0] += 1
+            return super().measure(model, rng)
+
+    assert "changed the model's weights" in problems(Changes())
+
+
+def test_wrong_declarations_are_all_named():
+    @dataclass
+    class Loose:
+        id: str = "p"
+        needs = FillsMask
+        source = ""
+
+    found = problems(Loose())
+    assert "not keyword-only" in found
+    assert "source is empty" in found
+    assert "expected a tuple of capabilities" in found
+
+
+def test_a_model_that_the_probe_cannot_measure_is_refused():
+    class Encoders(Returns):
+        needs: ClassVar[tuple[type, ...]] = (EmbedsText,)
+
+    assert problems(Encoders()) == "cannot measure a FakeMaskedLM: it needs EmbedsText"
