@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, get_args
 
@@ -46,17 +46,22 @@ def parse_pairs(texts: Texts) -> Iterator[Pair]:
 
 
 def _pair_columns(name: str, reader: csv.DictReader[str]) -> dict[str, str]:
+    columns = CROWS_PAIRS_COLUMNS if "sent_more" in (reader.fieldnames or ()) else PAIR_COLUMNS
+    _require(name, reader, [column for field, column in columns.items() if field != "cluster"])
+    return columns
+
+
+def _require(name: str, reader: csv.DictReader[str], columns: Sequence[str]) -> None:
+    """Raise DataError unless the header line has all of `columns`."""
     found = list(reader.fieldnames or [])
     if not found:
-        raise DataError(f"{name} is empty; expected a header line with the columns {', '.join(PAIR_COLUMNS)}")
-    columns = CROWS_PAIRS_COLUMNS if "sent_more" in found else PAIR_COLUMNS
-    missing = [column for field, column in columns.items() if column not in found and field != "cluster"]
+        raise DataError(f"{name} is empty; expected a header line with the columns {', '.join(columns)}")
+    missing = [column for column in columns if column not in found]
     if missing:
         raise DataError(
             f"{name}: missing column {', '.join(map(repr, missing))}; found {', '.join(map(repr, found))}; "
             f"columns are separated by commas"
         )
-    return columns
 
 
 def _pair(row: dict[str, str | None], columns: dict[str, str], seen: set[str], where: str) -> Pair:
@@ -88,20 +93,30 @@ TITLES = {
 
 
 def parse_occupations(texts: Texts) -> Iterator[Occupation]:
-    """Job titles from JSON: {title: percent of women}, alone or under the key "female_percent".
+    """Job titles: csv with the columns title and female_percent, or JSON {title: percent of women}.
 
-    Underscores become spaces; the few titles of occupation_female_pct in the plural become singular.
+    The JSON may stand under the key "female_percent". Underscores become spaces; the few titles of
+    occupation_female_pct in the plural become singular.
 
     Raises:
-        DataError: not such JSON, or a percentage outside 0 to 100.
+        DataError: neither, or a percentage outside 0 to 100.
     """
     for name, text in texts.items():
         with _damage_in(name):
-            data = json.loads(text)
-            for title, percent in data.get("female_percent", data).items():
+            for title, percent in _female_percent(name, text):
                 if not 0 <= percent <= 100:
                     raise DataError(f"{name}: {title!r} has {percent}; expected a percentage from 0 to 100")
                 yield Occupation(TITLES.get(title, title.replace("_", " ")), percent / 100)
+
+
+def _female_percent(name: str, text: str) -> Iterator[tuple[str, float]]:
+    if name.endswith(".csv"):
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        _require(name, reader, ["title", "female_percent"])
+        yield from ((row["title"], float(row["female_percent"])) for row in reader)
+    else:
+        data = json.loads(text)
+        yield from data.get("female_percent", data).items()
 
 
 def parse_stereoset(texts: Texts) -> Iterator[ContextAssociation]:

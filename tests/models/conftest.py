@@ -6,9 +6,10 @@ import transformers
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 WORDS = (
-    "the a nurse doctor engineer said that she he was tired old good bad women men are at mathematics my sister is and "
-    "people like her his work one two three four five . , ##s ##ing ##er"
-).split()
+    *("the", "a", "nurse", "doctor", "engineer", "said", "that", "she", "he", "was", "tired", "old", "good", "bad"),
+    *("smart", "women", "men", "are", "at", "mathematics", "my", "sister", "is", "and", "people", "like", "her", "his"),
+    *("work", "one", "two", "three", "four", "five", ".", ",", "##s", "##ing", "##er"),
+)
 CORPUS = [
     "the nurse said that she was tired .",
     "the doctor said that he was old .",
@@ -83,7 +84,7 @@ CAUSAL = {
     "llama": (transformers.LlamaConfig, SMALL | {"num_key_value_heads": 2}),
     "qwen2": (transformers.Qwen2Config, SMALL | {"num_key_value_heads": 2}),
     "gpt-neox": (transformers.GPTNeoXConfig, SMALL),
-    "opt": (transformers.OPTConfig, {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "ffn_dim": 48, "word_embed_proj_dim": 32}),
+    "opt": (transformers.OPTConfig, {**SMALL, "ffn_dim": 48, "word_embed_proj_dim": 32}),
     "bloom": (transformers.BloomConfig, {"hidden_size": 32, "n_layer": 2, "n_head": 4}),
 }  # fmt: skip
 

@@ -1,0 +1,64 @@
+"""What a probe is, and what it hands back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from auditkit.measurement import Measurement
+
+
+@dataclass(frozen=True, slots=True)
+class ItemScore:
+    """The score of one item in one measurement, kept beside the report so that two models can be compared in pairs.
+
+    Attributes:
+        measurement: id of the measurement it belongs to.
+        item: a stable id of the item, the same for every model audited on these data.
+        value: its contribution: the measurement's value is the mean of `value`, or, where `x` is given, the slope
+            of `value` on `x`.
+        cluster: items that are not independent of each other share a cluster (writer, template, name).
+        x: the covariate of a slope.
+    """
+
+    measurement: str
+    item: str
+    value: float
+    cluster: str = ""
+    x: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """What `measure` returns: the measurements, and the item scores that they were computed from."""
+
+    measurements: Sequence[Measurement]
+    items: Sequence[ItemScore] = field(default=())
+
+
+class Probe(Protocol):
+    """A probe is a keyword-only dataclass: its fields are its options in audit.yaml.
+
+    Attributes:
+        id: its name in the report; unique in a run.
+        needs: capabilities (protocols); the model must have at least one of them.
+        source: the publication that defines what it measures.
+    """
+
+    id: str
+    needs: ClassVar[tuple[type, ...]]
+    source: ClassVar[str]
+
+    def measure(self, model: Any, rng: np.random.Generator) -> ProbeResult:
+        """Measure `model`; all randomness comes from `rng`."""
+        ...
+
+
+def generator(seed: int, probe_id: str) -> np.random.Generator:
+    """The generator of one probe in one run: depends on nothing else, so adding a probe changes no other number."""
+    digest = hashlib.sha256(probe_id.encode()).digest()
+    return np.random.default_rng([seed, int.from_bytes(digest[:8], "big")])

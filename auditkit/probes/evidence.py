@@ -1,0 +1,157 @@
+"""What stands beside a score: its interval and p-value, the random-weights null, and the most extreme items."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from auditkit import stats
+from auditkit.errors import DataError
+from auditkit.measurement import Measurement
+from auditkit.models.protocols import Floats, Model
+from auditkit.probes.base import ItemScore
+
+MAX_EXACT = 200_000
+DRAWS = 20_000
+NULL_SEEDS = (0, 1, 2)
+
+
+def sign_flip_test(values: Floats, clusters: Sequence[str], center: float, rng: np.random.Generator) -> float:
+    """Two-sided p-value of "the mean of `values` is `center`", whole clusters flipping sign together.
+
+    Under the null a cluster is as likely to deviate upwards as downwards. All 2^G assignments are enumerated when
+    they are at most 200,000; otherwise 20,000 are drawn and p = (b + 1) / (m + 1), so that p is never 0.
+
+    Args:
+        values: (n,) item scores.
+        clusters: n labels; items of one label are not independent of each other.
+        center: the mean under the null.
+        rng: draws the assignments where they are too many to enumerate.
+    """
+    _, index = np.unique(np.asarray(clusters), return_inverse=True)
+    sums = np.bincount(index, values - center)
+    observed = abs(float(sums.sum()))
+    enough = observed - 1e-9 * float(np.abs(sums).sum())
+    if 2 ** len(sums) <= MAX_EXACT:
+        bits = np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums)) & 1
+        return float(np.mean(np.abs((2 * bits - 1) @ sums) >= enough))
+    hits = 0
+    for _ in range(DRAWS // 1000):
+        signs = 2.0 * rng.integers(0, 2, size=(1000, len(sums)), dtype=np.int8) - 1
+        hits += int(np.count_nonzero(np.abs(signs @ sums) >= enough))
+    return (hits + 1) / (DRAWS + 1)
+
+
+def summarize(
+    items: Sequence[ItemScore],
+    *,
+    unit: str,
+    ideal: float | None,
+    method: str,
+    source: str,
+    rng: np.random.Generator,
+    null: float | None = None,
+    bounds: tuple[float, float] | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> Measurement:
+    """The mean of some item scores (at least one) as a Measurement, with a cluster-bootstrap interval.
+
+    Where a value `null` is expected of an unbiased model, its sign-flip p-value is in the details; for a proportion
+    (unit "%", null 50) also the smallest share above 50 that so many items would detect with a power of 80 %.
+    `bounds` are the smallest and largest value that the mean can have.
+    """
+    values = np.array([i.value for i in items])
+    clusters = [i.cluster or i.item for i in items]
+    found: dict[str, Any] = {"clusters": len(set(clusters))}
+    interval = None
+    try:
+        interval = stats.cluster_bootstrap(values, clusters, bounds=bounds, rng=rng)
+    except DataError as e:
+        found["no_interval"] = str(e)
+    if null is not None:
+        found["p_value"] = sign_flip_test(values, clusters, null, rng)
+    if unit == "%" and null == 50:
+        found["minimum_detectable_effect"] = 100 * stats.minimum_detectable_effect(len(items))
+    return Measurement(
+        id=items[0].measurement,
+        value=float(values.mean()),
+        interval=interval,
+        n=len(items),
+        unit=unit,
+        ideal=ideal,
+        method=method,
+        source=source,
+        details={**found, **(details or {})},
+    )
+
+
+def adjust_p_values(measurements: Sequence[Measurement]) -> list[Measurement]:
+    """The same measurements; those with a p-value also get it adjusted by Holm over all of them."""
+    tested = [m for m in measurements if "p_value" in m.details]
+    adjusted = stats.holm([m.details["p_value"] for m in tested]).tolist() if tested else []
+    holm = {m.id: float(p) for m, p in zip(tested, adjusted, strict=True)}
+    return [
+        m.with_details(p_value_holm=holm[m.id], comparisons=len(tested)) if m.id in holm else m for m in measurements
+    ]
+
+
+def undefined(measurement_id: str, reason: str, *, unit: str, ideal: float, method: str, source: str) -> Measurement:
+    """A Measurement whose formula has no value on these data."""
+    return Measurement(
+        id=measurement_id,
+        value=None,
+        status="undefined",
+        unit=unit,
+        ideal=ideal,
+        method=method,
+        source=source,
+        details={"reason": reason},
+    )
+
+
+def extremes(rows: Sequence[Mapping[str, Any]], center: float = 0.0, k: int = 6) -> list[dict[str, Any]]:
+    """The `k` rows ({"a", "b", "score", "group"}) whose score lies farthest from `center`, farthest first."""
+    farthest = sorted(rows, key=lambda r: -abs(r["score"] - center))[:k]
+    return [{**r, "score": round(r["score"], 3)} for r in farthest]
+
+
+def subset(n: int, size: int, rng: np.random.Generator) -> list[int]:
+    """At most `size` of n indices, drawn without replacement, in order: the items of a random-weights null."""
+    return sorted(rng.choice(n, size=min(n, size), replace=False).tolist())
+
+
+def random_weights_null(model: Model, score: Callable[[Any], float], *, n: int) -> dict[str, Any]:
+    """The same score with random weights of the same architecture: what a model that knows nothing gets.
+
+    A package that silently scores random weights exists; a score far from this null shows that ours did not.
+
+    Args:
+        model: the audited model.
+        score: computes the score of the model it is given, on the same (possibly fewer) items.
+        n: how many items `score` uses; printed beside the null.
+
+    Returns:
+        {"values": one per seed, "mean", "sd" (the seed spread), "n", "seeds"}.
+    """
+    return random_weights_nulls(model, lambda random: {"score": score(random)}, {"score": n})["score"]
+
+
+def random_weights_nulls(
+    model: Model, scores: Callable[[Any], Mapping[str, float]], n: Mapping[str, int]
+) -> dict[str, dict[str, Any]]:
+    """Several scores' `random_weights_null`, each random model drawn once.
+
+    Args:
+        model: the audited model.
+        scores: computes every score of the model it is given, by name.
+        n: how many items each score rests on.
+    """
+    drawn = [scores(model.randomized(seed)) for seed in NULL_SEEDS]
+    nulls = {}
+    for name, size in n.items():
+        values = [float(d[name]) for d in drawn]
+        spread = {"mean": float(np.mean(values)), "sd": float(np.std(values, ddof=1))}
+        nulls[name] = {"values": values, **spread, "n": size, "seeds": list(NULL_SEEDS)}
+    return nulls

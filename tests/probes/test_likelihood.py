@@ -1,0 +1,85 @@
+"""Likelihoods against hand-computed ones."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from auditkit.errors import MissingCapability
+from auditkit.probes.likelihood import continuation_logprobs, sentence_logprobs, spans
+from auditkit.testing import FakeCausalLM, FakeMaskedLM
+
+
+class Recording(FakeMaskedLM):
+    """Remembers its queries; every token has probability 1/2."""
+
+    def masked_logprobs(self, queries):
+        self.queries = list(queries)
+        return [np.full(len(q.targets), math.log(0.5)) for q in queries]
+
+    def words(self, ids):
+        return [self.vocabulary[i] for i in ids]
+
+
+class Counting(FakeCausalLM):
+    """The n-th token of a text has log-probability -n."""
+
+    def token_logprobs(self, texts):
+        scores = super().token_logprobs(texts)
+        return [replace(s, logprobs=-np.arange(1.0, len(s.ids) + 1)) for s in scores]
+
+
+def test_pseudo_log_likelihood_masks_every_ordinary_token_once():
+    model = Recording()
+    assert sentence_logprobs(model, ["She is old.", "He"]) == pytest.approx([4 * math.log(0.5), math.log(0.5)])
+    masked = [model.words(q.ids) for q in model.queries]
+    assert masked[0] == ["[CLS]", "[MASK]", "is", "old", ".", "[SEP]"]
+    assert masked[3] == ["[CLS]", "she", "is", "old", "[MASK]", "[SEP]"]
+    assert [model.vocabulary[q.targets[0]] for q in model.queries] == ["she", "is", "old", ".", "he"]
+    assert all(q.ids[q.position] == model.mask_id for q in model.queries)
+
+
+def test_causal_sentences_are_summed():
+    assert sentence_logprobs(Counting(), ["she is old", "he"]).tolist() == [-6.0, -1.0]
+
+
+def test_masked_continuation_hides_its_own_later_tokens_and_reads_the_ending():
+    model = Recording()
+    scores = continuation_logprobs(model, ["She is"], [" zzz"], [" man."])
+    assert [model.words(q.ids)[3:-1] for q in model.queries] == [
+        ["[MASK]", "[MASK]", "[MASK]", "man", "."],
+        ["z", "[MASK]", "[MASK]", "man", "."],
+        ["z", "##z", "[MASK]", "man", "."],
+    ]
+    assert scores.total == pytest.approx([3 * math.log(0.5)])
+    assert scores.mean == pytest.approx([math.log(0.5)])
+
+
+def test_causal_continuation_counts_only_its_own_tokens():
+    scores = continuation_logprobs(Counting(), ["she is a", ""], [" good nurse", "he"], [" ignored.", ""])
+    assert scores.total.tolist() == [-9.0, -1.0]
+    assert scores.mean.tolist() == [-4.5, -1.0]
+
+
+@pytest.mark.parametrize(
+    ("before", "inside", "after", "found"),
+    [
+        ("", "she", " is old.", ["she"]),
+        ("she is", " old", "", ["old"]),
+        ("she is", " very old", ".", ["very", "old"]),
+        ("old", " old", " old", ["old"]),
+        ("[MASK] is a", " nurse", ".", ["nurse"]),
+    ],
+)
+def test_spans_finds_the_inside(before, inside, after, found):
+    model = FakeMaskedLM()
+    ((ids, start, stop),) = spans(model, [before], [inside], [after])
+    assert [model.vocabulary[i] for i in ids[start:stop]] == found
+
+
+def test_no_room_for_the_continuation_is_said():
+    with pytest.raises(MissingCapability, match="too few for the context 'she is a"):
+        continuation_logprobs(FakeMaskedLM(context=5), ["she is a good old"], [" nurse"])
+    with pytest.raises(MissingCapability, match="too short"):
+        continuation_logprobs(FakeCausalLM(context=5), ["she is a good old"], [" nurse"])
