@@ -1,0 +1,52 @@
+"""Finding the templates: reports/templates in a checkout or an editable install, a copy beside this file in a wheel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from auditkit.errors import ReportError
+from auditkit.rendering import formatting
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_INSTALLED = Path(__file__).parent / "templates"
+_CHECKOUT = Path(__file__).parents[2] / "reports" / "templates"
+
+
+def directory() -> Path:
+    """Where the templates are.
+
+    Raises:
+        ReportError: in neither place; the installation is incomplete.
+    """
+    for candidate in (_INSTALLED, _CHECKOUT):
+        if (candidate / "report.html").is_file():
+            return candidate
+    raise ReportError(f"no report templates in {_INSTALLED} or {_CHECKOUT}; install auditkit again")
+
+
+def environment() -> Environment:
+    """A jinja2 environment that escapes everything it prints and knows how numbers are written.
+
+    A name that a template uses and nobody passed is an error, never an empty place in the report.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    env = Environment(
+        loader=FileSystemLoader(directory()),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    env.filters |= {
+        "number": formatting.number,
+        "quantity": formatting.quantity,
+        "interval": formatting.interval,
+        "limit": formatting.limit,
+        "plain": formatting.plain,
+    }
+    return env

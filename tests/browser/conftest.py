@@ -1,0 +1,39 @@
+import os
+import runpy
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="session")
+def sample():
+    return runpy.run_path(str(FIXTURES / "make_sample_report.py"))
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """The source of axe-core, which checks accessibility inside the page."""
+    path = os.environ.get("AUDITKIT_AXE", "")
+    if not Path(path).is_file():
+        pytest.skip(f"AUDITKIT_AXE={path!r} is not a file; `npm install axe-core` somewhere and name its axe.min.js")
+    return Path(path).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    if find_spec("playwright") is None:
+        pytest.skip("needs playwright: pip install playwright")
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium on the PATH: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()

@@ -1,0 +1,116 @@
+import itertools
+import re
+from xml.etree import ElementTree
+
+from auditkit.rendering.charts import IntervalRow, gap_scatter, interval_plot
+from auditkit.rendering.svg import PALETTE, inline
+
+ROWS = [
+    IntervalRow("all", 60.0, 55.0, 65.0, null=50.0, null_low=48.0, null_high=53.0),
+    IntervalRow("failed", 70.0, 66.0, 74.0, outcome="FAIL"),
+    IntervalRow("open_question", 50.0, 44.0, 56.0, outcome="INCONCLUSIVE"),
+]
+
+
+def drawn(id="c"):
+    return inline(interval_plot(ROWS, axis="score, %", ideal=50.0), id=id, title="<b>T</b>", description="D & d")
+
+
+def marks(svg, kind):
+    """(x, fill or stroke, path) of every mark whose path matches `kind`."""
+    found = []
+    for path in ElementTree.fromstring(svg).iter("path"):
+        if re.match(kind, path.attrib["d"]) and "transform" in path.attrib:
+            x = float(re.match(r"translate\(([-\d.]+)", path.attrib["transform"])[1])
+            found.append((x, path.attrib.get("fill") or path.attrib.get("stroke"), path.attrib["d"]))
+    return found
+
+
+def rules(svg, colour):
+    """(start, end) in pixels of every horizontal rule of one colour."""
+    found = []
+    for line in ElementTree.fromstring(svg).iter("line"):
+        if line.attrib.get("stroke") == colour and float(line.attrib["x2"]) and line.attrib["y2"] == "0":
+            x = float(re.match(r"translate\(([-\d.]+)", line.attrib["transform"])[1])
+            found.append((x, x + float(line.attrib["x2"])))
+    return found
+
+
+def test_the_picture_shows_the_numbers():
+    """The axis is linear: two values fix it, every other mark must then lie where its number says."""
+    svg = drawn()
+    circles, diamonds, squares = marks(svg, r"M4\.5,0A"), marks(svg, r"M-4\.5,0L"), marks(svg, r"M-4\.5,-4\.5h")
+    assert [len(found) for found in (circles, diamonds, squares)] == [1, 1, 1]
+    at60, at70, at50 = circles[0][0], diamonds[0][0], squares[0][0]
+    per_unit = (at70 - at50) / 20
+
+    def x(value):
+        return at50 + (value - 50) * per_unit
+
+    assert abs(at60 - x(60)) < 0.2
+    spans = sorted([*rules(svg, "var(--measured)"), *rules(svg, "var(--fail)")])
+    expected = sorted([(x(55), x(65)), (x(66), x(74)), (x(44), x(56))])
+    assert all(
+        abs(a - b) < 0.3 for span, want in zip(spans, expected, strict=True) for a, b in zip(span, want, strict=True)
+    )
+    (null,) = marks(svg, r"M3\.7,0A")
+    assert abs(null[0] - x(50)) < 0.2
+    assert null[1] == "var(--null)"
+    (band,) = [span for span in rules(svg, "var(--null)")]
+    assert abs(band[0] - x(48)) < 0.3
+    assert abs(band[1] - x(53)) < 0.3
+
+
+def test_outcome_is_told_by_shape_and_colour():
+    svg = drawn()
+    assert marks(svg, r"M-4\.5,0L")[0][1] == "var(--fail)"
+    assert marks(svg, r"M4\.5,0A")[0][1] == "var(--measured)"
+
+
+def test_colours_follow_the_page():
+    svg = drawn()
+    assert not any(colour in svg.lower() for colour in PALETTE.values())
+    assert set(re.findall(r'(?:fill|stroke)="([^"]+)"', svg)) <= {f"var(--{name})" for name in PALETTE} | {"none"}
+
+
+def test_named_for_readers_who_do_not_see_it():
+    root = ElementTree.fromstring(drawn("one"))
+    assert root.attrib["role"] == "img"
+    texts = {e.attrib["id"]: e.text for e in root if e.tag in ("title", "desc")}
+    assert [texts[i] for i in root.attrib["aria-labelledby"].split()] == ["<b>T</b>", "D & d"]
+    assert "&lt;b&gt;" in drawn("one")
+
+
+def test_ids_of_two_pictures_do_not_meet():
+    one, two = (set(re.findall(r'\bid="([^"]+)"', drawn(id))) for id in ("one", "two"))
+    assert one
+    assert not one & two
+
+
+def test_texts_of_a_plug_in_stay_text():
+    hostile = "<script>x</script>\x00\x1b"
+    chart = interval_plot([IntervalRow(hostile, 1.0, 0.0, 2.0)], axis=hostile[:18], ideal=None)
+    svg = inline(chart, id="c", title="t", description="d")
+    assert "<script" not in svg
+    assert "<script>x</script>\ufffd\ufffd" in "".join(ElementTree.fromstring(svg).itertext())
+
+
+def test_scatter_has_one_dot_per_occupation_and_names_the_largest_gaps():
+    points = [{"occupation": f"o{i}", "female_share": i / 10, "gap": float(i - 3)} for i in range(11)]
+    svg = inline(gap_scatter(points), id="s", title="t", description="d")
+    dots = sorted(x for x, fill, _ in marks(svg, r"M[\d.]+,0A") if fill == "var(--measured)")
+    assert len(dots) == 11
+    steps = {round(b - a) for a, b in itertools.pairwise(dots)}
+    assert max(steps) - min(steps) <= 1  # evenly spaced shares
+    assert "o10" in "".join(ElementTree.fromstring(svg).itertext())
+
+
+def test_names_do_not_cover_other_dots():
+    crowd = [{"occupation": f"o{i}", "female_share": 0.3 + i / 100, "gap": 5.0} for i in range(5)]
+    alone = {"occupation": "alone", "female_share": 0.1, "gap": -5.0}
+    text = "".join(
+        ElementTree.fromstring(inline(gap_scatter([*crowd, alone]), id="s", title="", description="")).itertext()
+    )
+    assert "alone" in text
+    assert "o0" not in text
+    assert "o4" not in text  # within a dot's width of o3
