@@ -13,7 +13,7 @@ ABSENT = "\N{EM DASH}"
 NARROW = "\N{NARROW NO-BREAK SPACE}"
 LABELS = {
     "p_value": "p",
-    "p_holm": "p (Holm)",
+    "p_value_holm": "p (Holm)",
     "minimum_detectable_effect": "detectable effect",
     "weights_sha256": "weights, SHA-256",
 }

@@ -55,7 +55,7 @@ def test_parts_of_an_id(id, expected):
 
 def test_words():
     assert plain("within_word_pll") == "within word PLL"
-    assert plain("p_holm") == "p (Holm)"
+    assert plain("p_value_holm") == "p (Holm)"
     assert limit("<= 55") == "≤\N{NARROW NO-BREAK SPACE}55"
     assert shortened("abcdef", 4) == "abc…"
     assert shortened("abcd", 4) == "abcd"

