@@ -187,11 +187,14 @@ def list_(what: ListOf) -> None:
 
 
 @data_app.command()
-def fetch(name: Annotated[str, typer.Argument(help="See `auditkit list datasets`.", show_default=False)]) -> None:
-    """Download a published dataset and verify it."""
+def fetch(
+    names: Annotated[list[str], typer.Argument(help="See `auditkit list datasets`.", show_default=False)],
+) -> None:
+    """Make published datasets available: where they are already, else downloaded and verified."""
     from auditkit import data
 
-    typer.echo(data.fetch(name))
+    for name in names:
+        typer.echo(f"{name}: {data.fetch(name)}")
 
 
 @app.command()

@@ -55,7 +55,7 @@ def measure() -> dict[str, Any]:
 
     ours(pairs[:20])
     result = side_by_side(pairs, ours, lambda chunk: one_position_at_a_time(model, chunk))
-    rate = matmul_rate(TOKENS_PER_BATCH, model.module.config.hidden_size, model.module.config.intermediate_size)
+    rate = matmul_rate(TOKENS_PER_BATCH["cpu"], model.module.config.hidden_size, model.module.config.intermediate_size)
     return result | {
         "matmul rate of this machine, GFLOP/s": rate / 1e9,
         "share of it reached, %": 100 * flops(model, pairs) / result["ours, s"] / rate,

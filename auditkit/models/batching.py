@@ -28,6 +28,11 @@ def plan(lengths: Ints, budget: int) -> list[Ints]:
     return batches
 
 
+def token_budget(device: torch.device, *, cpu: int, accelerator: int) -> int:
+    """Padded tokens a batch: on a CPU its activations should stay in the cache, an accelerator wants more."""
+    return cpu if device.type == "cpu" else accelerator
+
+
 class Batcher:
     """Runs a forward function over rows. Remembers a halved budget, and counts the halving in `notices`."""
 

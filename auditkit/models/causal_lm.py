@@ -10,13 +10,14 @@ import numpy as np
 import torch
 
 from auditkit.models.base import HFModel
-from auditkit.models.batching import Batcher, pad
+from auditkit.models.batching import Batcher, pad, token_budget
 from auditkit.models.narrow import rows_only
 from auditkit.models.prefix_tree import PrefixTree, grow
 from auditkit.models.protocols import Floats, Ints, TokenScores
 
-TOKENS_PER_BATCH = 1536  # the vocabulary projection of one batch is this many rows of up to 150,000 numbers
-TREE_LIMIT = 192  # nodes; attention over a tree is quadratic in them
+# The vocabulary projection of one batch is this many rows of up to 150,000 numbers.
+TOKENS_PER_BATCH = {"cpu": 512, "accelerator": 8192}
+TREE_LIMIT = 96  # nodes; attention over a tree is quadratic in them
 TREE_TOLERANCE = 1e-3  # nats
 
 
@@ -27,7 +28,7 @@ class CausalLM(HFModel):
 
     def __init__(self, module: Any, tokenizer: Any, *, name: str, revision: str | None = None) -> None:
         super().__init__(module, tokenizer, name=name, revision=revision)
-        self._batches = Batcher(TOKENS_PER_BATCH, self.notices)
+        self._batches = Batcher(token_budget(self.device, **TOKENS_PER_BATCH), self.notices)
 
     def token_logprobs(self, texts: Sequence[str]) -> list[TokenScores]:
         """Scores of every token that has a predecessor; common beginnings are read once.
@@ -62,37 +63,26 @@ class CausalLM(HFModel):
     @torch.inference_mode()
     def _score(self, texts: Sequence[Ints], tree_limit: int) -> list[Floats]:
         """(T-1,) log p of every token but the first, for each text. `tree_limit` 0: every text on its own."""
-        trees = grow(texts, tree_limit)
+        # The last token of a text is only predicted, never read.
+        trees = grow([ids[:-1] for ids in texts], tree_limit)
         out: list[Floats] = [np.zeros(0)] * len(texts)
 
         def forward(rows: Ints) -> None:
-            batch = [trees[r] for r in rows]
-            branching = any(len(t.paths) > 1 for t in batch)
-            inputs = self._tree_inputs(batch) if branching else self._plain_inputs(batch)
-            # One vocabulary row per token that has a successor: (tree, parent) -> log p of each child.
-            edges = [(b, p, i) for b, t in enumerate(batch) for p, i in zip(t.parent, t.ids, strict=True) if p >= 0]
+            batch = [trees[r] for r in rows if trees[r].ids]
+            # One vocabulary row per predicted token: (tree, token before it) -> log p of the token.
+            edges = [(b, node, token) for b, tree in enumerate(batch) for node, token in _predicted(tree, texts)]
             if not edges:
                 return
-            row, parent, child = torch.tensor(edges, device=self.device).T
-            with rows_only(self.module, row, parent):
+            branching = any(len(tree.paths) > 1 for tree in batch)
+            inputs = self._tree_inputs(batch) if branching else self._plain_inputs(batch)
+            row, before, token = torch.tensor(edges, device=self.device).T
+            with rows_only(self.module, row, before):
                 logits = self.module(**inputs, use_cache=False).logits[0].float()
-            chosen = (logits.gather(1, child[:, None])[:, 0] - logits.logsumexp(-1)).double().cpu().numpy()
-            self._hand_out(batch, chosen, out)
+            chosen = (logits.gather(1, token[:, None])[:, 0] - logits.logsumexp(-1)).double().cpu().numpy()
+            _hand_out(batch, chosen, out)
 
         self._batches.run([len(t.ids) for t in trees], forward)
         return out
-
-    @staticmethod
-    def _hand_out(batch: Sequence[PrefixTree], chosen: Floats, out: list[Floats]) -> None:
-        """Spread the log-probabilities of the edges, in node order, over the texts whose path crosses them."""
-        start = 0
-        for tree in batch:
-            roots = np.array(tree.parent) < 0
-            of_node = np.zeros(len(tree.ids))
-            of_node[~roots] = chosen[start : start + int((~roots).sum())]
-            start += int((~roots).sum())
-            for path, text in zip(tree.paths, tree.texts, strict=True):
-                out[text] = of_node[path[1:]]
 
     def _plain_inputs(self, batch: Sequence[PrefixTree]) -> dict[str, torch.Tensor]:
         lengths = torch.tensor([len(t.ids) for t in batch])
@@ -148,3 +138,24 @@ class CausalLM(HFModel):
 
         self._batches.run([len(i) + max_new_tokens for i in ids], forward)
         return out
+
+
+def _predicted(tree: PrefixTree, texts: Sequence[Ints]) -> list[tuple[int, int]]:
+    """(node before, token) of every predicted token: those in the tree in node order, then each text's last."""
+    inside = [(parent, token) for parent, token in zip(tree.parent, tree.ids, strict=True) if parent >= 0]
+    last = [(path[-1], int(texts[text][-1])) for path, text in zip(tree.paths, tree.texts, strict=True) if path]
+    return inside + last
+
+
+def _hand_out(batch: Sequence[PrefixTree], chosen: Floats, out: list[Floats]) -> None:
+    """Spread the log-probabilities, in the order of `_predicted`, over the texts whose path crosses them."""
+    start = 0
+    for tree in batch:
+        inside = np.array(tree.parent) >= 0
+        of_node = np.zeros(len(tree.ids))
+        of_node[inside] = chosen[start : start + int(inside.sum())]
+        start += int(inside.sum())
+        for path, text in zip(tree.paths, tree.texts, strict=True):
+            if path:
+                out[text] = np.append(of_node[path[1:]], chosen[start])
+                start += 1

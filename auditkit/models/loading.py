@@ -6,7 +6,9 @@ transformers would fill them with random numbers and go on.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import json
 import logging
 import warnings
@@ -153,9 +155,10 @@ def _transformer(where: Path | str, name: str, task: str, device: str, dtype: st
     else:
         options["use_safetensors"] = True
     files = {k: v for k, v in options.items() if k in ("gguf_file", "revision")}
-    tokenizer = transformers.AutoTokenizer.from_pretrained(where, **files)
     loader = getattr(transformers, AUTO_CLASSES[task])
-    module, info = loader.from_pretrained(where, output_loading_info=True, **options)
+    with _without_gguf_progress("gguf_file" in options):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(where, **files)
+        module, info = loader.from_pretrained(where, output_loading_info=True, **options)
     _refuse_gaps(module, info, name)
     return _adapter(task)(module.to(chosen), tokenizer, name=name, revision=revision)
 
@@ -230,6 +233,13 @@ BUILTIN: dict[str, Callable[[str, Path | str | None, str, str], Model]] = {
     "minilm_mlm": _minilm_mlm,
     "glove": _glove,
 }
+
+
+@contextmanager
+def _without_gguf_progress(quiet: bool) -> Iterator[None]:
+    """Hide the bar that transformers draws while it unpacks GGUF tensors, whatever its progress setting says."""
+    with contextlib.redirect_stderr(io.StringIO()) if quiet else contextlib.nullcontext():
+        yield
 
 
 @contextmanager

@@ -13,11 +13,11 @@ import torch
 
 from auditkit.errors import InputError, ModelError
 from auditkit.models.base import HFModel, eager_attention
-from auditkit.models.batching import Batcher, pad
+from auditkit.models.batching import Batcher, pad, token_budget
 from auditkit.models.narrow import one_position
 from auditkit.models.protocols import Encoded, Fill, Floats, Ints, MaskQuery, UnmaskedScores
 
-TOKENS_PER_BATCH = 6144
+TOKENS_PER_BATCH = {"cpu": 2048, "accelerator": 32_768}
 
 Slot = tuple[tuple[int, ...], int]
 """Input ids, and the position in them that is asked for."""
@@ -39,7 +39,7 @@ class MaskedLM(HFModel):
             )
         self.mask_token: str = tokenizer.mask_token
         self.mask_id: int = tokenizer.mask_token_id
-        self._batches = Batcher(TOKENS_PER_BATCH, self.notices)
+        self._batches = Batcher(token_budget(self.device, **TOKENS_PER_BATCH), self.notices)
 
     @cached_property
     def lower_cases(self) -> bool:
@@ -126,8 +126,7 @@ class MaskedLM(HFModel):
                 out[row] = UnmaskedScores(logprobs[~text.special], received[~text.special])
 
         with eager_attention(self.module):
-            # Whole-sentence logits are kept here, so a batch takes T times the memory of a masked one.
-            Batcher(TOKENS_PER_BATCH // 4, self.notices).run([len(e.ids) for e in encoded], forward)
+            self._batches.run([len(e.ids) for e in encoded], forward)
         return out
 
     def fill(self, texts: Sequence[str], k: int = 5) -> list[list[Fill]]:

@@ -60,8 +60,8 @@ class PrefixTree:
 def grow(texts: Sequence[Ints], limit: int) -> list[PrefixTree]:
     """Pack texts into trees of at most `limit` nodes (a single longer text still gets a tree of its own).
 
-    A text joins the tree of its neighbour in sorted order when they share at least half of its tokens: packing
-    unrelated texts would only lengthen the rows, and attention is quadratic in that.
+    A text joins the tree of its neighbour in sorted order when they share more than the start token: packing unrelated
+    texts would only lengthen the rows, and attention is quadratic in that.
     """
     order = sorted(range(len(texts)), key=lambda i: texts[i].tolist())
     trees: list[PrefixTree] = []
@@ -69,7 +69,7 @@ def grow(texts: Sequence[Ints], limit: int) -> list[PrefixTree]:
         ids = texts[i].tolist()
         common = trees[-1].shared(ids) if trees else 0
         fits = bool(trees) and len(trees[-1].ids) + len(ids) - common <= limit
-        if not (fits and 2 * common >= len(ids)):
+        if not (fits and common > 1):
             trees.append(PrefixTree())
         trees[-1].add(ids, i)
     return trees
