@@ -64,9 +64,12 @@ def _path_as_text(value: Any) -> str:
 
 
 def _file_hash(value: Any) -> str | None:
-    """Hash of the file that an option names, if it names one."""
+    """Hash of the file, or of all files of the folder, that an option names, if it names one."""
     path = Path(value) if isinstance(value, str) and value else None
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path is not None and path.is_file() else None
+    if path is None or not path.exists():
+        return None
+    files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+    return hashlib.sha256(b"".join(f.name.encode() + f.read_bytes() for f in files)).hexdigest()
 
 
 class Checkpoints:
@@ -97,7 +100,6 @@ class Checkpoints:
             "measurements": [m.to_json() for m in result.measurements],
             "items": [asdict(item) for item in result.items],
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, json.dumps(content).encode())
 
     def find(self, probe_id: str, key: str | None) -> tuple[ProbeRun, ProbeResult] | None:

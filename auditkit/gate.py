@@ -19,7 +19,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from auditkit.errors import ConfigError, ReportError, UnknownName
-from auditkit.measurement import Interval, Measurement
+from auditkit.measurement import Interval, Measurement, refuse_wrong_types
 from auditkit.worsening import Comparison, NotJudged
 
 if TYPE_CHECKING:
@@ -161,11 +161,23 @@ class Verdict:
         try:
             interval = None if data["interval"] is None else Interval(**data["interval"])
             verdict = cls(**{**data, "rule": Rule.from_mapping(data["rule"]), "interval": interval})
+            refuse_wrong_types(verdict, _VERDICT_TYPES)
         except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as e:
             raise ReportError(f"a verdict is damaged: {type(e).__name__}: {e}; judge the report again") from e
         if verdict.outcome not in SEVERITY:
             raise ReportError(f"a verdict is damaged: outcome {verdict.outcome!r}; judge the report again")
         return verdict
+
+
+_VERDICT_TYPES = {
+    "measurement": str,
+    "outcome": str,
+    "value": int | float | None,
+    "n": int,
+    "limit": str,
+    "explanation": str,
+    "blocking": bool,
+}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from auditkit.errors import ReportError
 
@@ -22,6 +22,7 @@ class Interval:
     method: str = ""
 
     def __post_init__(self) -> None:
+        refuse_wrong_types(self, {"low": int | float, "high": int | float, "level": int | float, "method": str})
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.high):
             raise ValueError(f"interval [{self.low}, {self.high}]: expected two finite numbers, low <= high")
         if not 0 < self.level <= 1:
@@ -63,6 +64,9 @@ class Measurement:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        refuse_wrong_types(self, _TYPES)
+        if self.status not in get_args(Status):
+            raise ValueError(f"{self.id}: status {self.status!r}; expected one of {', '.join(get_args(Status))}")
         if self.status == "ok" and self.value is None:
             raise ValueError(f"{self.id}: status 'ok' needs a value; use status 'undefined' with a reason")
         if self.status != "ok" and self.value is not None:
@@ -98,7 +102,34 @@ class Measurement:
             interval = data["interval"]
             return cls(**{**data, "interval": None if interval is None else Interval(**interval)})
         except (KeyError, TypeError, ValueError) as e:
-            raise ReportError(f"measurement {data.get('id', '?')!r} is damaged: {e}") from e
+            raise ReportError(f"measurement {data.get('id', '?')!r} is damaged: {e}; run the audit again") from e
+
+
+_TYPES = {
+    "id": str,
+    "value": int | float | None,
+    "interval": Interval | None,
+    "n": int,
+    "unit": str,
+    "ideal": int | float | None,
+    "status": str,
+    "method": str,
+    "source": str,
+    "seed": int | None,
+    "details": Mapping,
+}
+
+
+def refuse_wrong_types(given: object, expected: Mapping[str, Any]) -> None:
+    """Raise TypeError at the first attribute of `given` that is not of its expected type.
+
+    A report comes from a file, and a measurement from anybody's probe: what is wrong with them must show at once, not
+    when a page is drawn.
+    """
+    for name, kind in expected.items():
+        value = getattr(given, name)
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} is of type {type(value).__name__}; expected {getattr(kind, '__name__', kind)}")
 
 
 def _refuse_non_json(where: str, value: Any) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from auditkit.errors import GateFailed, ReportError
-from auditkit.measurement import Measurement
+from auditkit.measurement import Measurement, refuse_wrong_types
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from auditkit.gate import Rule, Verdict, Verdicts
 
 SCHEMA = 1
+ITEM_COLUMNS = ("measurement", "item", "value", "cluster", "x")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,10 @@ class ProbeRun:
     reason: str = ""
     notices: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        types = {"probe": str, "status": str, "reason": str, "notices": Mapping, "seconds": int | float}
+        refuse_wrong_types(self, types)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +75,8 @@ class AuditReport:
     def __post_init__(self) -> None:
         for name in ("runs", "measurements", "verdicts"):  # equal whether built from lists or loaded
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        types = {"subject": Mapping, "environment": Mapping, "config": Mapping, "seed": int, "created": str}
+        refuse_wrong_types(self, types)
 
     @property
     def items(self) -> pd.DataFrame | None:  # noqa: D102 - described with the attributes
@@ -107,7 +114,6 @@ class AuditReport:
             ValueError: subject, environment or config hold NaN or an infinity.
         """
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         items = self.items
         if items is None:
@@ -158,13 +164,14 @@ class AuditReport:
             )
         except (KeyError, TypeError, AttributeError) as e:
             raise ReportError(f"{path}: damaged report, {type(e).__name__}: {e}; run the audit again") from e
+        except ReportError as e:
+            raise ReportError(f"{path}: {e}") from e
 
     def to_html(self, path: str | Path) -> Path:
         """Write one self-contained HTML file."""
         from auditkit.rendering.html import render
 
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, render(self).encode())
         return path
 
@@ -199,6 +206,8 @@ def write_atomically(path: Path, content: bytes) -> None:
 def write_together(files: Mapping[Path, bytes]) -> None:
     """Replace all files or none: each is written in full beside its target before the first one is replaced.
 
+    A folder that is not there is created.
+
     Raises:
         ReportError: one cannot be written (disk full, no permission).
     """
@@ -206,6 +215,7 @@ def write_together(files: Mapping[Path, bytes]) -> None:
     path = Path()
     try:
         for path, content in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as f:
                 staged[path] = Path(f.name)
                 f.write(content)
@@ -240,6 +250,9 @@ def _read_items(path: Path) -> pd.DataFrame | None:
     import pandas as pd
 
     try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as e:
-        raise ReportError(f"{path} is damaged: {e}; run the audit again") from e
+        table = pd.read_parquet(path)
+    except (OSError, ValueError, KeyError) as e:
+        raise ReportError(f"{path} is damaged: {' '.join(str(e).split())}; run the audit again") from e
+    if missing := [column for column in ITEM_COLUMNS if column not in table]:
+        raise ReportError(f"{path} is damaged: it has no column {', '.join(missing)}; run the audit again")
+    return table

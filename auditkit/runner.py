@@ -233,7 +233,10 @@ def _checked(probe: Probe, result: ProbeResult, seed: int) -> ProbeResult:
     if unknown := sorted({item.measurement for item in result.items} - set(ids)):
         raise ValueError(f"item scores belong to {unknown[0]!r}, which is not among the measurements")
     measurements = [m if m.seed is not None else replace(m, seed=seed) for m in result.measurements]
-    return ProbeResult(measurements, [replace(item, value=float(item.value)) for item in result.items])
+    items = [
+        replace(item, item=str(item.item), value=float(item.value), cluster=str(item.cluster)) for item in result.items
+    ]
+    return ProbeResult(measurements, items)
 
 
 def _items_table(items: Sequence[ItemScore]) -> pd.DataFrame | None:

@@ -9,7 +9,7 @@ import torch
 from timing import chosen_pairs, side_by_side
 
 from auditkit import data, load_model
-from auditkit.probes.pairs import score_causal
+from auditkit.probes.pair_scores import score_causal
 
 
 @torch.inference_mode()

@@ -10,7 +10,7 @@ from timing import chosen_pairs, matmul_rate, side_by_side
 
 from auditkit import data, load_model
 from auditkit.models.masked_lm import TOKENS_PER_BATCH
-from auditkit.probes.pairs import score_masked, shared_positions
+from auditkit.probes.pair_scores import score_masked, shared_positions
 
 
 @torch.inference_mode()

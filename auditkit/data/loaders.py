@@ -39,8 +39,8 @@ def parse_pairs(texts: Texts) -> Iterator[Pair]:
     seen: set[str] = set()
     for name, text in texts.items():
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        columns = _pair_columns(name, reader)
         with _damage_in(name):
+            columns = _pair_columns(name, reader)
             for row in reader:
                 yield _pair(row, columns, seen, f"{name}, line {reader.line_num}")
 
@@ -101,9 +101,13 @@ def parse_occupations(texts: Texts) -> Iterator[Occupation]:
     Raises:
         DataError: neither, or a percentage outside 0 to 100.
     """
+    seen: set[str] = set()
     for name, text in texts.items():
         with _damage_in(name):
             for title, percent in _female_percent(name, text):
+                if title in seen:
+                    raise DataError(f"{name}: {title!r} appears twice; every occupation needs one entry")
+                seen.add(title)
                 if not 0 <= percent <= 100:
                     raise DataError(f"{name}: {title!r} has {percent}; expected a percentage from 0 to 100")
                 yield Occupation(TITLES.get(title, title.replace("_", " ")), percent / 100)

@@ -67,17 +67,18 @@ class HFModel:
         module = module.to(self.device, self.module.dtype)
         return type(self)(module, self.tokenizer, name=f"{self.name} (random weights, seed {seed})")
 
-    def tokenize(self, texts: Sequence[str], **options: Any) -> Any:
-        """Token ids without padding; texts over the context are cut to it and counted in `notices`."""
+    def tokenize(self, texts: Sequence[str], *, reserve: int = 0, **options: Any) -> Any:
+        """Token ids without padding; texts over the context, less `reserve` tokens, are cut to it and counted."""
+        room = self.context - reserve
         if not texts:
             return {"input_ids": [], "offset_mapping": [], "special_tokens_mask": []}
         encoded = self.tokenizer(list(texts), verbose=False, return_attention_mask=False, **options)
-        too_long = sum(len(ids) > self.context for ids in encoded["input_ids"])
+        too_long = sum(len(ids) > room for ids in encoded["input_ids"])
         if not too_long:
             return encoded
         self.notices[f"texts truncated to {self.context} tokens"] += too_long
         return self.tokenizer(
-            list(texts), verbose=False, return_attention_mask=False, truncation=True, max_length=self.context, **options
+            list(texts), verbose=False, return_attention_mask=False, truncation=True, max_length=room, **options
         )
 
 

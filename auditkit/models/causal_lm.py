@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from auditkit.errors import MissingCapability
 from auditkit.models.base import HFModel
-from auditkit.models.batching import Batcher, pad, token_budget
+from auditkit.models.batching import Batcher, pad, padded, token_budget
 from auditkit.models.narrow import rows_only
 from auditkit.models.prefix_tree import PrefixTree, grow
 from auditkit.models.protocols import Floats, Ints, TokenScores
@@ -45,52 +46,53 @@ class CausalLM(HFModel):
         scores = self.token_logprobs([f"{prefix} {word}" for prefix in prefixes for word in words])
         starts = np.repeat([len(prefix) for prefix in prefixes], len(words))
         # A token belongs to the word if it ends after the prefix, whether or not it holds the space itself.
-        values = [s.logprobs[s.offsets[:, 1] > start].sum() for s, start in zip(scores, starts, strict=True)]
-        return np.array(values, dtype=np.float64).reshape(len(prefixes), len(words))
+        own = [s.logprobs[s.offsets[:, 1] > start] for s, start in zip(scores, starts, strict=True)]
+        if not all(map(len, own)):
+            raise MissingCapability(f"{self.name}: a prefix leaves no room for its word in {self.context} tokens")
+        return np.array([o.sum() for o in own], dtype=np.float64).reshape(len(prefixes), len(words))
 
     def _encode(self, texts: Sequence[str]) -> tuple[list[Ints], list[Ints]]:
         """Ids and character offsets, each starting with the start token if there is one."""
-        encoded = self.tokenize(texts, return_offsets_mapping=True, add_special_tokens=False)
         start = self.tokenizer.bos_token_id
         head = [] if start is None else [start]
-        ids = [np.array((head + row)[: self.context], dtype=np.int64) for row in encoded["input_ids"]]
+        if not head and texts:
+            self.notices["texts scored without their first token (the tokenizer has no start token)"] += len(texts)
+        encoded = self.tokenize(texts, reserve=len(head), return_offsets_mapping=True, add_special_tokens=False)
+        ids = [np.array(head + list(row), dtype=np.int64) for row in encoded["input_ids"]]
         offsets = [
-            np.array(([(0, 0)] * len(head) + list(row))[: self.context], dtype=np.int64).reshape(-1, 2)
+            np.array([(0, 0)] * len(head) + list(row), dtype=np.int64).reshape(-1, 2)
             for row in encoded["offset_mapping"]
         ]
         return ids, offsets
 
-    @torch.inference_mode()
     def _score(self, texts: Sequence[Ints], tree_limit: int) -> list[Floats]:
         """(T-1,) log p of every token but the first, for each text. `tree_limit` 0: every text on its own."""
         # The last token of a text is only predicted, never read.
         trees = grow([ids[:-1] for ids in texts], tree_limit)
         out: list[Floats] = [np.zeros(0)] * len(texts)
+        # Apart: the mask of a tree would replace the sliding window that a long text in the same batch needs.
+        for branching in (True, False):
+            self._score_trees([t for t in trees if (len(t.paths) > 1) == branching and t.ids], texts, out)
+        return out
+
+    @torch.inference_mode()
+    def _score_trees(self, trees: Sequence[PrefixTree], texts: Sequence[Ints], out: list[Floats]) -> None:
+        """Fill `out` for the texts of these trees, which all branch or all do not."""
 
         def forward(rows: Ints) -> None:
-            batch = [trees[r] for r in rows if trees[r].ids]
+            batch = [trees[r] for r in rows]
             # One vocabulary row per predicted token: (tree, token before it) -> log p of the token.
             edges = [(b, node, token) for b, tree in enumerate(batch) for node, token in _predicted(tree, texts)]
-            if not edges:
-                return
-            branching = any(len(tree.paths) > 1 for tree in batch)
-            inputs = self._tree_inputs(batch) if branching else self._plain_inputs(batch)
             row, before, token = torch.tensor(edges, device=self.device).T
+            inputs = (
+                self._tree_inputs(batch) if len(batch[0].paths) > 1 else padded([t.ids for t in batch], 0, self.device)
+            )
             with rows_only(self.module, row, before):
                 logits = self.module(**inputs, use_cache=False).logits[0].float()
-            chosen = (logits.gather(1, token[:, None])[:, 0] - logits.logsumexp(-1)).double().cpu().numpy()
+            chosen = (logits.gather(1, token[:, None])[:, 0] - logits.logsumexp(-1)).cpu().double().numpy()
             _hand_out(batch, chosen, out)
 
         self._batches.run([len(t.ids) for t in trees], forward)
-        return out
-
-    def _plain_inputs(self, batch: Sequence[PrefixTree]) -> dict[str, torch.Tensor]:
-        lengths = torch.tensor([len(t.ids) for t in batch])
-        ids = pad([t.ids for t in batch], 0)
-        inputs = {"input_ids": ids.to(self.device)}
-        if int(lengths.min()) < ids.shape[1]:
-            inputs["attention_mask"] = (torch.arange(ids.shape[1]) < lengths[:, None]).long().to(self.device)
-        return inputs
 
     def _tree_inputs(self, batch: Sequence[PrefixTree]) -> dict[str, torch.Tensor]:
         """Ids, depths as positions, and the additive mask (B, 1, N, N) that lets a token see its ancestors only."""
@@ -109,13 +111,18 @@ class CausalLM(HFModel):
 
     @cached_property
     def _reads_trees(self) -> bool:
-        """Whether this architecture honours a tree mask, found by trying: ALiBi or recurrent models do not."""
-        ids, _ = self._encode(["one two three four five", "one two three four six", "one two three four seven"])
+        """Whether this architecture honours a tree mask, found by trying: ALiBi, recurrent, narrow-window ones do not.
+
+        The trial is made of ids, not words, so that it branches whatever the tokenizer makes of a word.
+        """
+        vocabulary = self.module.get_input_embeddings().num_embeddings
+        long = np.arange(min(self.context, TREE_LIMIT - 16)) % vocabulary
+        texts = [long, np.append(long[:3], long[3:16][::-1])]
         try:
-            tree = np.concatenate(self._score(ids, TREE_LIMIT))
+            tree = np.concatenate(self._score(texts, TREE_LIMIT))
         except (TypeError, ValueError, RuntimeError, IndexError):
             return False
-        return bool(np.abs(tree - np.concatenate(self._score(ids, 0))).max() < TREE_TOLERANCE)
+        return bool(np.abs(tree - np.concatenate(self._score(texts, 0))).max() < TREE_TOLERANCE)
 
     @torch.inference_mode()
     def generate(self, texts: Sequence[str], max_new_tokens: int = 64) -> list[str]:

@@ -71,9 +71,9 @@ def evaluate(module: CharTransformer, samples: Samples, *, batch_size: int = 256
     losses, correct = [], []
     for start in range(0, len(samples), batch_size):
         inputs, targets = _tensors(samples[start : start + batch_size], module)
-        logits = module(inputs).double()
-        losses.append(F.cross_entropy(logits.transpose(1, 2), targets, reduction="none").cpu().numpy())
-        correct.append((logits.argmax(-1) == targets).cpu().numpy())
+        logits, targets = module(inputs).cpu().double(), targets.cpu()
+        losses.append(F.cross_entropy(logits.transpose(1, 2), targets, reduction="none").numpy())
+        correct.append((logits.argmax(-1) == targets).numpy())
     module.train(was_training)
     return Evaluation(np.concatenate(losses), np.concatenate(correct))
 

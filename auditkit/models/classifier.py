@@ -10,7 +10,7 @@ import torch
 
 from auditkit.errors import ModelError
 from auditkit.models.base import HFModel
-from auditkit.models.batching import Batcher
+from auditkit.models.batching import Batcher, padded
 from auditkit.models.protocols import Floats, Ints
 
 TOKENS_PER_BATCH = 8192
@@ -38,8 +38,8 @@ class Classifier(HFModel):
         out = np.zeros((len(texts), len(self.labels)))
 
         def forward(rows: Ints) -> None:
-            inputs = self.tokenizer.pad({"input_ids": [ids[r] for r in rows]}, return_tensors="pt").to(self.device)
-            out[rows] = self.module(**inputs).logits.double().softmax(-1).cpu().numpy()
+            inputs = padded([ids[r] for r in rows], self.tokenizer.pad_token_id, self.device)
+            out[rows] = self.module(**inputs).logits.cpu().double().softmax(-1).numpy()
 
         self._batches.run([len(i) for i in ids], forward)
         return out

@@ -131,14 +131,16 @@ def _infer_task(where: Path | str, name: str, revision: str | None) -> str:
         architectures = _read_config(where).get("architectures") or []
     else:
         from transformers import AutoConfig
+        from transformers.utils import cached_file
 
+        if cached_file(where, "modules.json", revision=revision, _raise_exceptions_for_missing_entries=False):
+            return "sentence-encoder"
         architectures = AutoConfig.from_pretrained(where, revision=revision).architectures or []
     for ending, task in ARCHITECTURES.items():
         if any(a.endswith(ending) for a in architectures):
             return task
-    raise ModelError(
-        f"{name}: cannot tell the task from architectures {architectures}; say task: {', '.join(AUTO_CLASSES)}"
-    )
+    tasks = ", ".join([*AUTO_CLASSES, "sentence-encoder"])
+    raise ModelError(f"{name}: cannot tell the task from architectures {architectures}; say task: {tasks}")
 
 
 def _transformer(where: Path | str, name: str, task: str, device: str, dtype: str, revision: str | None) -> Model:
@@ -258,7 +260,7 @@ def _readable_failures(name: str) -> Iterator[None]:
             yield
     except InputError:
         raise
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as e:
+    except (ImportError, OSError, ValueError, KeyError, RuntimeError, SafetensorError) as e:
         reason = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
         raise ModelError(f"cannot load {name}: {reason}") from e
     finally:

@@ -13,7 +13,7 @@ import torch
 
 from auditkit.errors import InputError, ModelError
 from auditkit.models.base import HFModel, eager_attention
-from auditkit.models.batching import Batcher, pad, token_budget
+from auditkit.models.batching import Batcher, pad, padded, token_budget
 from auditkit.models.narrow import one_position
 from auditkit.models.protocols import Encoded, Fill, Floats, Ints, MaskQuery, UnmaskedScores
 
@@ -72,7 +72,7 @@ class MaskedLM(HFModel):
         def keep(logprobs: torch.Tensor, keys: list[Slot]) -> None:
             asked = [(row, q) for row, key in enumerate(keys) for q in slots[key]]
             wanted = pad([queries[q].targets for _, q in asked], 0).to(logprobs.device)
-            found = logprobs[[row for row, _ in asked]].gather(1, wanted).double().cpu().numpy()
+            found = logprobs[[row for row, _ in asked]].gather(1, wanted).cpu().double().numpy()
             for values, (_, q) in zip(found, asked, strict=True):
                 out[q] = values[: len(queries[q].targets)]
 
@@ -89,22 +89,13 @@ class MaskedLM(HFModel):
 
         def forward(rows: Ints) -> None:
             batch = [keys[r] for r in rows]
-            inputs = self._inputs([ids for ids, _ in batch])
+            inputs = padded([ids for ids, _ in batch], self.tokenizer.pad_token_id, self.device)
             position = torch.tensor([p for _, p in batch], device=self.device)
             with one_position(self.module, position):
                 logits = self.module(**inputs).logits[0].float()  # (B, V)
             keep(logits.log_softmax(-1), batch)
 
         self._batches.run([len(ids) for ids, _ in keys], forward)
-
-    def _inputs(self, rows: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
-        """Padded ids, with an attention mask only where something is padded: attention is faster without."""
-        lengths = torch.tensor([len(r) for r in rows])
-        ids = pad(rows, self.tokenizer.pad_token_id or 0)
-        inputs = {"input_ids": ids.to(self.device)}
-        if int(lengths.min()) < ids.shape[1]:
-            inputs["attention_mask"] = (torch.arange(ids.shape[1]) < lengths[:, None]).long().to(self.device)
-        return inputs
 
     @torch.inference_mode()
     def unmasked_logprobs(self, texts: Sequence[str]) -> list[UnmaskedScores]:
@@ -114,15 +105,15 @@ class MaskedLM(HFModel):
 
         def forward(rows: Ints) -> None:
             batch = [encoded[r] for r in rows]
-            inputs = self._inputs([e.ids.tolist() for e in batch])
+            inputs = padded([e.ids.tolist() for e in batch], self.tokenizer.pad_token_id, self.device)
             output = self.module(**inputs, output_attentions=True)
             chosen = output.logits.float().log_softmax(-1).gather(2, inputs["input_ids"][..., None])[..., 0]
             # (layers, B, heads, T, T) -> per layer the mean over heads, then over layers: (B, querying, receiving)
             attention = torch.stack([a.mean(1) for a in output.attentions]).mean(0)
             for i, (row, text) in enumerate(zip(rows, batch, strict=True)):
                 length = len(text.ids)
-                received = attention[i, :length, :length].mean(0).double().cpu().numpy()
-                logprobs = chosen[i, :length].double().cpu().numpy()
+                received = attention[i, :length, :length].mean(0).cpu().double().numpy()
+                logprobs = chosen[i, :length].cpu().double().numpy()
                 out[row] = UnmaskedScores(logprobs[~text.special], received[~text.special])
 
         with eager_attention(self.module):

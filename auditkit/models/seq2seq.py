@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from auditkit.models.base import HFModel
-from auditkit.models.batching import Batcher
+from auditkit.models.batching import Batcher, padded
 from auditkit.models.protocols import Ints
 
 TOKENS_PER_BATCH = 4096
@@ -30,7 +30,7 @@ class Seq2Seq(HFModel):
         out = [""] * len(texts)
 
         def forward(rows: Ints) -> None:
-            inputs = self.tokenizer.pad({"input_ids": [ids[r] for r in rows]}, return_tensors="pt").to(self.device)
+            inputs = padded([ids[r] for r in rows], self.tokenizer.pad_token_id, self.device)
             written = self.module.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False, num_beams=1)
             for r, row in zip(rows, written, strict=True):
                 out[r] = self.tokenizer.decode(row, skip_special_tokens=True)

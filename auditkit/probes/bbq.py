@@ -25,7 +25,7 @@ from auditkit.data.types import BBQItem
 from auditkit.measurement import Measurement
 from auditkit.models.protocols import FillsMask, Floats, ScoresText
 from auditkit.probes.base import ItemScore, ProbeResult
-from auditkit.probes.evidence import adjust_p_values, extremes, random_weights_null, subset, summarize, undefined
+from auditkit.probes.evidence import NULL_SEEDS, adjust_p_values, extremes, null_of, subset, summarize, undefined
 from auditkit.probes.likelihood import LIKELIHOOD_MODEL, Continuations, continuation_logprobs
 
 METHOD = "answer with the highest mean log-probability per token after context and question; clusters are templates"
@@ -170,17 +170,17 @@ class BBQ:
         scores = score_answers(model, items)
         answered = [Answered(i, int(s.argmax()), s) for i, s in zip(items, scores.mean, strict=True)]
         agreement = stats.spearman(_leanings(items, scores.mean), _leanings(items, scores.total))
-        evidence = {
+        evidence: dict[str, Any] = {
             "data_sha256": dataset.sha256,
             "sample": f"{len(items)} of {len(dataset.items)} questions, stratified by category, context and polarity",
             "untargeted": sum(i.target is None for i in items),
             "validity": {
                 "tie_rate": float(np.mean([np.count_nonzero(a.logprobs == a.logprobs.max()) > 1 for a in answered])),
-                "null": self._null(model, items, rng),
                 "agreement": {} if agreement is None else {"total log-probability": agreement},
                 "weights_sha256": model.describe()["weights_sha256"],
             },
         }
+        nulls = self._nulls(model, items, rng)
         source = f"{self.source}; data: {dataset.source}"
         measurements: list[Measurement] = []
         item_scores: list[ItemScore] = []
@@ -190,19 +190,29 @@ class BBQ:
                 found, kept = self._measure_context(group, ambiguous, members, evidence, source, rng)
                 measurements += found
                 item_scores += kept
+        measurements = [_with_null(m, nulls, evidence["validity"]) for m in measurements]
         return ProbeResult(adjust_p_values(measurements), item_scores)
 
-    def _null(self, model: Any, items: Sequence[BBQItem], rng: np.random.Generator) -> dict[str, Any]:
+    def _nulls(self, model: Any, items: Sequence[BBQItem], rng: np.random.Generator) -> dict[str, dict[str, Any]]:
+        """The random-weights null of each score and accuracy, by the last two parts of its id, on some items."""
         targeted = [i for i in items if i.target is not None]
         few = [targeted[i] for i in subset(len(targeted), self.null_items, rng)]
-
-        def mean_bias(random: ScoresText | FillsMask) -> float:
-            chosen = score_answers(random, few).mean.argmax(axis=1).tolist()
-            return float(np.mean([bias_of(i, a) for i, a in zip(few, chosen, strict=True)]))
-
-        return random_weights_null(model, mean_bias, n=len(few)) | {
-            "kind": 'mean bias in both contexts, "unknown" as 0'
-        }
+        answers = []
+        for seed in NULL_SEEDS:
+            chosen = score_answers(model.randomized(seed), few).mean.argmax(axis=1).tolist()
+            answers.append(list(zip(few, chosen, strict=True)))
+        nulls = {}
+        for group in ("all", *sorted({i.category for i in few})):
+            for ambiguous in (False, True):
+                part = [[(i, a) for i, a in run if _belongs(i, group, ambiguous)] for run in answers]
+                bias, accuracy = AMBIGUOUS if ambiguous else DISAMBIGUATED
+                leaning = [[bias_of(i, a) for i, a in run if ambiguous or bias_of(i, a)] for run in part]
+                if all(leaning):  # else a random model named nobody, and its score is undefined
+                    nulls[f"{group}/{bias}"] = null_of([float(np.mean(v)) for v in leaning], n=len(part[0]))
+                if part[0]:
+                    right = [100 * float(np.mean([a == i.label for i, a in run])) for run in part]
+                    nulls[f"{group}/{accuracy}"] = null_of(right, n=len(part[0]))
+        return nulls
 
     def _measure_context(
         self,
@@ -239,6 +249,15 @@ class BBQ:
         rows = rows if ambiguous else named
         score = summarize(rows, unit="", ideal=0, null=0, bounds=(-1, 1), rng=rng, details=details, **common)
         return [score, *measurements], rows + right
+
+
+def _belongs(item: BBQItem, group: str, ambiguous: bool) -> bool:
+    return group in ("all", item.category) and item.ambiguous == ambiguous
+
+
+def _with_null(m: Measurement, nulls: Mapping[str, Any], validity: Mapping[str, Any]) -> Measurement:
+    """The measurement with its own null in the validity block."""
+    return m.with_details(validity={**validity, "null": nulls.get(m.id.split("/", 1)[1])})
 
 
 def _leanings(items: Sequence[BBQItem], logprobs: Floats) -> Floats:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -138,9 +138,12 @@ def random_weights_null(model: Model, score: Callable[[Any], float], *, n: int) 
     return random_weights_nulls(model, lambda random: {"score": score(random)}, {"score": n})["score"]
 
 
+Name = TypeVar("Name", bound=Hashable)
+
+
 def random_weights_nulls(
-    model: Model, scores: Callable[[Any], Mapping[str, float]], n: Mapping[str, int]
-) -> dict[str, dict[str, Any]]:
+    model: Model, scores: Callable[[Any], Mapping[Name, float]], n: Mapping[Name, int]
+) -> dict[Name, dict[str, Any]]:
     """Several scores' `random_weights_null`, each random model drawn once.
 
     Args:
@@ -149,9 +152,10 @@ def random_weights_nulls(
         n: how many items each score rests on.
     """
     drawn = [scores(model.randomized(seed)) for seed in NULL_SEEDS]
-    nulls = {}
-    for name, size in n.items():
-        values = [float(d[name]) for d in drawn]
-        spread = {"mean": float(np.mean(values)), "sd": float(np.std(values, ddof=1))}
-        nulls[name] = {"values": values, **spread, "n": size, "seeds": list(NULL_SEEDS)}
-    return nulls
+    return {name: null_of([float(d[name]) for d in drawn], n=size) for name, size in n.items()}
+
+
+def null_of(values: Sequence[float], *, n: int) -> dict[str, Any]:
+    """The null block of a score from its values with random weights, one for each of NULL_SEEDS, on `n` items."""
+    spread = {"mean": float(np.mean(values)), "sd": float(np.std(values, ddof=1))}
+    return {"values": list(values), **spread, "n": n, "seeds": list(NULL_SEEDS)}

@@ -243,7 +243,8 @@ class LogProbabilityBias:
             except VocabularyError as e:
                 measurements.append(self._skipped(comparison, str(e)))
         if not usable:
-            raise VocabularyError("; ".join(m.details["reason"] for m in measurements))
+            more = f" (the same holds for {len(measurements) - 1} more)" if len(measurements) > 1 else ""
+            raise VocabularyError(measurements[0].details["reason"] + more)
         nulls = random_weights_nulls(
             model,
             lambda m: {c.name: float(stereotype_bias(c, *target_logprobs(m, c)).mean()) for c in usable},

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from auditkit.errors import DataError, VocabularyError
+from auditkit.errors import DataError, MissingCapability, VocabularyError
 from auditkit.models.protocols import FillsMask, Floats, MaskQuery
 from auditkit.probes.base import ItemScore, ProbeResult
 from auditkit.probes.evidence import extremes, random_weights_null, summarize
@@ -61,11 +61,14 @@ def log_odds(model: FillsMask, prompts: Sequence[str]) -> Floats:
 
     Raises:
         VocabularyError: the model has none of the words of one list as a single token.
+        MissingCapability: the first blank of a prompt lies beyond what the model can read.
     """
     women, men = (_ids(model, words) for words in (WOMEN, MEN))
     queries = []
-    for text in model.encode([p.replace(BLANK, model.mask_token) for p in prompts]):
+    for prompt, text in zip(prompts, model.encode([p.replace(BLANK, model.mask_token) for p in prompts]), strict=True):
         ids = tuple(text.ids.tolist())
+        if model.mask_id not in ids:
+            raise MissingCapability(f"the model reads at most {len(ids)} tokens, too few for {prompt[:60]!r}...")
         queries.append(MaskQuery(ids, ids.index(model.mask_id), (*women, *men)))
     found = np.array(model.masked_logprobs(queries))
     return np.asarray(

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from auditkit import stats
 from auditkit.errors import DataError
-from auditkit.measurement import Measurement
+from auditkit.measurement import Interval, Measurement
 from auditkit.models.protocols import EmbedsText, Floats
 from auditkit.probes.base import ItemScore, ProbeResult
 from auditkit.probes.evidence import adjust_p_values, extremes, random_weights_nulls, summarize
@@ -227,7 +227,8 @@ class Similarity:
         shown = [{"a": self.texts[p.first], "b": self.texts[p.second], "similarity": p.similarity} for p in best]
         return Measurement(
             id=f"{self.id}/texts/top_pairs",
-            value=float(np.mean([p.similarity for p in best])),
+            value=(mean := float(np.mean([p.similarity for p in best]))),
+            interval=Interval(mean, mean, 1.0, "exact: of these texts only"),
             n=len(best),
             method=f"mean cosine similarity of the {len(best)} most similar of {len(self.texts)} texts",
             source="Reimers & Gurevych (2019), EMNLP 2019, https://aclanthology.org/D19-1410",

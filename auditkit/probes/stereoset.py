@@ -22,10 +22,9 @@ from auditkit.errors import DataError
 from auditkit.measurement import Interval, Measurement
 from auditkit.models.protocols import FillsMask, Floats, ScoresText
 from auditkit.probes.base import ItemScore, ProbeResult
-from auditkit.probes.evidence import adjust_p_values, extremes, random_weights_null, subset, summarize
+from auditkit.probes.evidence import adjust_p_values, extremes, random_weights_nulls, subset, summarize
 from auditkit.probes.likelihood import LIKELIHOOD_MODEL, continuation_logprobs
 
-RESAMPLES = 2000
 METHOD = "share of comparisons won by mean log-probability per token, averaged over target terms (n counts the terms)"
 
 
@@ -85,17 +84,17 @@ def score(items: Sequence[ContextAssociation], scores: Mapping[str, float]) -> S
 
 
 def icat_interval(terms: Mapping[str, tuple[float, float]], rng: np.random.Generator) -> Interval:
-    """Percentile bootstrap of ICAT over target terms.
+    """Interval of ICAT over target terms, from intervals of LMS and SS that hold jointly (Bonferroni).
 
-    ICAT has its maximum in the middle of SS, so near SS = 50 resampling can only lower it; the interval is widened to
-    hold the value itself.
+    ICAT has its maximum in the middle of SS; resampling it directly can only lower it there, and covers too little.
     """
-    values = np.array(list(terms.values()))  # (terms, 2)
-    drawn = values[rng.integers(0, len(values), size=(RESAMPLES, len(values)))].mean(axis=1)
-    low, high = np.quantile(icat(drawn[:, 0], drawn[:, 1]), [0.025, 0.975])
-    value = float(icat(*values.mean(axis=0)))
-    method = f"percentile bootstrap over target terms, {RESAMPLES} resamples, widened to hold the value"
-    return Interval(min(float(low), value), max(float(high), value), method=method)
+    lms, ss = (
+        stats.cluster_bootstrap(values, np.arange(len(values)), bounds=(0, 100), level=0.975, rng=rng)
+        for values in np.array(list(terms.values())).T
+    )
+    ends = [float(icat(100.0, end)) / 100 for end in (ss.low, ss.high)]
+    best = 1.0 if 50 in ss else max(ends)
+    return Interval(lms.low * min(ends), lms.high * best, method="from 97.5 % intervals of LMS and SS (Bonferroni)")
 
 
 def fillers(item: ContextAssociation) -> list[tuple[str, str, str]]:
@@ -154,33 +153,51 @@ class StereoSet:
         dataset = data.load(self.data, "stereoset")
         items = dataset.items
         scores = score_sentences(model, items)
-        few = [items[i] for i in subset(len(items), self.null_items, rng)]
-        validity = {
-            "null": random_weights_null(model, lambda m: score(few, score_sentences(m, few)).ss, n=len(few)),
-            "agreement": {},
-            "weights_sha256": model.describe()["weights_sha256"],
-        }
-        groups = {t: [i for i in items if i.bias_type == t] for t in sorted({i.bias_type for i in items})}
+        types = sorted({i.bias_type for i in items})
+        groups = {"all": list(items)} | {t: [i for i in items if i.bias_type == t] for t in types}
+        nulls = self._nulls(model, groups, rng)
+        weights = model.describe()["weights_sha256"]
         source = f"{self.source}; data: {dataset.source}"
         measurements: list[Measurement] = []
         item_scores: list[ItemScore] = []
-        for group, members in {"all": items, **groups}.items():
+        for group, members in groups.items():
             result = score(members, scores)
             evidence = {
                 "data_sha256": dataset.sha256,
                 "items": len(members),
                 "minimum_detectable_effect": 100 * stats.minimum_detectable_effect(len(members)),
-                "validity": {"tie_rate": result.ties / len(members), **validity},
                 "extremes": _extremes(members, scores),
             }
-            found, kept = _measure(f"{self.id}/{group}", result, evidence, source, rng)
+            common = {"tie_rate": result.ties / len(members), "agreement": {}, "weights_sha256": weights}
+            validity = {m: {**common, "null": nulls[group, m]} for m in ("lms", "ss", "icat")}
+            found, kept = _measure(f"{self.id}/{group}", result, evidence, validity, source, rng)
             measurements += found
             item_scores += kept
         return ProbeResult(adjust_p_values(measurements), item_scores)
 
+    def _nulls(
+        self, model: Any, groups: Mapping[str, Sequence[ContextAssociation]], rng: np.random.Generator
+    ) -> dict[tuple[str, str], dict[str, Any]]:
+        """The random-weights null of each group's LMS, SS and ICAT, on some items of each bias type."""
+        few = {g: [members[i] for i in subset(len(members), self.null_items, rng)] for g, members in groups.items()}
+        every = list({i.id: i for members in few.values() for i in members}.values())
+
+        def scores(random: ScoresText | FillsMask) -> dict[tuple[str, str], float]:
+            found = score_sentences(random, every)
+            results = {g: score(members, found) for g, members in few.items()}
+            return {(g, m): float(getattr(r, m)) for g, r in results.items() for m in ("lms", "ss", "icat")}
+
+        sizes = {(g, m): len(members) for g, members in few.items() for m in ("lms", "ss", "icat")}
+        return random_weights_nulls(model, scores, sizes)
+
 
 def _measure(
-    prefix: str, result: Score, evidence: Mapping[str, Any], source: str, rng: np.random.Generator
+    prefix: str,
+    result: Score,
+    evidence: Mapping[str, Any],
+    validity: Mapping[str, Any],
+    source: str,
+    rng: np.random.Generator,
 ) -> tuple[list[Measurement], list[ItemScore]]:
     """LMS, SS and ICAT; the item scores are those of the target terms."""
     name = f"{prefix}/language_model_score"
@@ -196,9 +213,10 @@ def _measure(
         ideal=100,
         method="LMS * min(SS, 100 - SS) / 50",
         source=source,
+        details={"validity": validity["icat"]},
     )
-    lms = summarize(lms_items, ideal=100, **common)
-    ss = summarize(ss_items, ideal=50, null=50, details=evidence, **common)
+    lms = summarize(lms_items, ideal=100, details={"validity": validity["lms"]}, **common)
+    ss = summarize(ss_items, ideal=50, null=50, details={**evidence, "validity": validity["ss"]}, **common)
     return [lms, ss, combined], lms_items + ss_items
 
 

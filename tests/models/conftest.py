@@ -56,7 +56,17 @@ def byte_tokenizer(start="<s>"):
         CORPUS * 4, trainers.BpeTrainer(vocab_size=340, special_tokens=specials, initial_alphabet=alphabet)
     )
     return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token=start, eos_token="</s>", model_max_length=CONTEXT
+        tokenizer_object=tokenizer, bos_token=start, eos_token="</s>", model_max_length=2 * CONTEXT
+    )
+
+
+def word_level_tokenizer():
+    """One token a word, with a start token: what a real tokenizer makes of common words."""
+    vocabulary = ["<s>", "</s>", *WORDS]
+    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(vocabulary)}, unk_token="</s>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="</s>", model_max_length=400
     )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from auditkit.errors import MissingCapability
 from auditkit.models.causal_lm import CausalLM
 from auditkit.models.prefix_tree import PrefixTree, grow
 from auditkit.models.protocols import Generates, HasModule, ScoresText
@@ -57,6 +58,27 @@ def test_common_beginnings_are_shared_where_the_architecture_allows():
     assert not shares["bloom"]  # ALiBi takes distances from the columns, so a tree would be scored wrongly
 
 
+SMALL_ONES = {
+    "mistral": {"sliding_window": 128, "num_key_value_heads": 2},
+    "mpt": {"d_model": 32, "n_heads": 4, "n_layers": 2},
+    "mamba2": {"state_size": 8, "num_heads": 8, "head_dim": 8, "n_groups": 1, "chunk_size": 16},
+}
+
+
+@pytest.mark.parametrize("family", SMALL_ONES)
+def test_windows_and_recurrent_models_are_scored_right_beside_a_long_text(family):
+    """One token a word, so that the texts branch, and one text longer than the window in the same batch."""
+    from .conftest import SMALL, build, transformers, word_level_tokenizer
+
+    tokenizer = word_level_tokenizer()
+    options = {**SMALL, **SMALL_ONES[family], "vocab_size": len(tokenizer), "bos_token_id": 0, "eos_token_id": 1}
+    config = transformers.AutoConfig.for_model(family, **options)
+    model = CausalLM(build(transformers.AutoModelForCausalLM, config), tokenizer, name=family)
+    texts = [*TEXTS[:4], " ".join(["the old nurse said that he was good and"] * 17)]
+    for text, scores in zip(texts, model.token_logprobs(texts), strict=True):
+        np.testing.assert_allclose(scores.logprobs, one_at_a_time(model, text), atol=1e-3)
+
+
 def test_a_word_after_a_prefix_is_scored_to_its_last_token():
     model = CausalLM(*tiny_llama(), name="tiny")
     prefixes, words = ["the nurse said that", "women are"], ["she", "unrecognisable"]
@@ -72,6 +94,7 @@ def test_without_a_start_token_the_first_token_is_not_scored():
     model = CausalLM(module, tokenizer, name="tiny")
     with_start = CausalLM(*tiny_llama(), name="tiny")
     assert len(model.token_logprobs(TEXTS[:1])[0].ids) == len(with_start.token_logprobs(TEXTS[:1])[0].ids) - 1
+    assert model.notices == {"texts scored without their first token (the tokenizer has no start token)": 1}
 
 
 def test_offsets_point_at_the_characters_of_the_text():
@@ -84,8 +107,21 @@ def test_offsets_point_at_the_characters_of_the_text():
 def test_long_texts_are_cut_and_counted():
     model = CausalLM(*tiny_llama(), name="tiny")
     scores = model.token_logprobs(["the nurse", "women " * 200])
-    assert len(scores[1].ids) == 39  # the start token takes one place of the context
-    assert model.notices == {"texts truncated to 40 tokens": 1}
+    assert len(scores[1].ids) == 79  # the start token takes one place of the context
+    assert model.notices == {"texts truncated to 80 tokens": 1}
+
+
+def test_a_text_that_fits_but_for_the_start_token_is_counted_too():
+    model = CausalLM(*tiny_llama(), name="tiny")
+    model.tokenizer.model_max_length = len(model.tokenizer(TEXTS[0])["input_ids"])
+    model.token_logprobs(TEXTS[:1])
+    assert sum(model.notices.values()) == 1
+
+
+def test_a_word_that_does_not_fit_behind_its_prefix_is_no_certainty():
+    model = CausalLM(*tiny_llama(), name="tiny")
+    with pytest.raises(MissingCapability, match="no room for its word in 80 tokens"):
+        model.next_token_logprobs(["women " * 200], ["she"])
 
 
 def test_generation_equals_the_plain_model():

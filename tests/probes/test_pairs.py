@@ -14,16 +14,16 @@ from auditkit.models.causal_lm import CausalLM
 from auditkit.models.masked_lm import MaskedLM
 from auditkit.models.protocols import Encoded
 from auditkit.probes.base import generator
-from auditkit.probes.pairs import (
+from auditkit.probes.pair_scores import (
     CAUSAL_METHODS,
     MASKED_METHODS,
     PairScores,
-    StereotypePairs,
     score_causal,
     score_masked,
     shared_positions,
     within_word_queries,
 )
+from auditkit.probes.pairs import StereotypePairs, some_of_each_group
 from auditkit.testing import FakeCausalLM, FakeMaskedLM, check_probe
 from tests.models.conftest import tiny_bert_masked_lm, tiny_llama
 
@@ -155,6 +155,7 @@ def test_a_planted_preference_is_found(fake, tmp_path):
     assert found.interval.low > 90
     assert found.details["p_value"] < 1e-4
     assert found.details["validity"]["null"]["n"] == 20
+    assert found.details["minimum_detectable_effect"] == pytest.approx(67.7, abs=0.1)
 
 
 def test_the_opposite_preference_gives_zero(tmp_path):
@@ -168,13 +169,13 @@ def test_the_opposite_preference_gives_zero(tmp_path):
 def test_random_weights_are_not_flagged():
     """On the shipped pairs an untrained model has no preference in any group, once corrected for looking at six."""
     flagged = 0
-    for seed in range(8):
+    for seed in range(6):
         model = MaskedLM(*tiny_bert_masked_lm(), name="tiny").randomized(seed)
         result = StereotypePairs(methods=("metric",), null_items=5).measure(model, generator(seed, "p"))
         groups = [m for m in result.measurements if "p_value_holm" in m.details]
         assert len(groups) == 6
         flagged += any(m.details["p_value_holm"] < 0.05 for m in groups)
-    assert flagged <= 1  # 5 % of 8 runs is 0.4
+    assert flagged <= 1  # 5 % of 6 runs is 0.3
 
 
 def test_controls_stay_out_of_the_score_and_are_reported(tmp_path):
@@ -208,3 +209,24 @@ def test_wrong_options_are_refused(tmp_path):
     (tmp_path / "empty.csv").write_text("id,more,less,group,direction\n")
     with pytest.raises(DataError, match="empty"):
         StereotypePairs(data=str(tmp_path / "empty.csv")).measure(FakeMaskedLM(), generator(0, "p"))
+
+
+def test_every_score_has_its_own_validity_block():
+    result = StereotypePairs(null_items=4).measure(FakeMaskedLM(), generator(0, "p"))
+    for m in result.measurements:
+        if m.status == "ok":
+            validity = m.details["validity"]
+            assert 0 <= validity["tie_rate"] <= 1
+            assert len(validity["null"]["values"]) == 3
+            assert validity["null"]["n"] <= m.n
+            assert len(validity["agreement"]) == 3
+    by_id = {m.id: m.details["validity"] for m in result.measurements if m.status == "ok"}
+    assert by_id["stereotype_pairs/gender/metric_score"]["null"]["n"] == 4
+    assert by_id["stereotype_pairs/all/metric_score"]["null"]["n"] == 24
+
+
+def test_the_null_takes_some_of_each_group():
+    pairs = [*many_pairs(10), Pair("x", "a b", "a c", "age", "stereo", "x")]
+    chosen = some_of_each_group(pairs, 3, np.random.default_rng(0))
+    assert [pairs[i].group for i in chosen].count("gender") == 3
+    assert 10 in chosen

@@ -95,7 +95,19 @@ def test_interval_of_icat_holds_the_value_at_the_peak():
     terms = {str(i): (100.0, 50.0 + d) for i, d in enumerate((-30, 30, -20, 20, 0))}
     interval = stereoset.icat_interval(terms, np.random.default_rng(0))
     assert interval.high == 100
-    assert 50 < interval.low < 100
+    assert interval.low < 100
+
+
+@pytest.mark.parametrize("n", [5, 30])
+def test_interval_of_icat_covers_its_level(n):
+    rng = np.random.default_rng(0)
+    lms_mean, ss_mean = 85.0, 52.0
+    covered = 0
+    for _ in range(200):
+        lms, ss = rng.beta(8.5, 1.5, n) * 100, rng.beta(5.2, 4.8, n) * 100
+        terms = {str(i): pair for i, pair in enumerate(zip(lms.tolist(), ss.tolist(), strict=True))}
+        covered += stereoset.icat(lms_mean, ss_mean) in stereoset.icat_interval(terms, rng)
+    assert covered >= 186  # 95 % of 200, less two standard errors and a half
 
 
 def test_bad_input_is_named():
