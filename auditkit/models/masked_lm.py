@@ -48,13 +48,14 @@ class MaskedLM(HFModel):
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
         """Token ids of each text, cut (and counted) at the model's context."""
-        encoded = self.tokenize(texts, return_special_tokens_mask=True)
+        encoded = self.tokenize(texts, return_special_tokens_mask=True, return_offsets_mapping=True)
         out = []
         for i, ids in enumerate(encoded["input_ids"]):
             words = [-1 if w is None else w for w in encoded.word_ids(i)]
             # Some tokenizers report a mask written into the text as special; for scoring it is an ordinary slot.
             special = np.array(encoded["special_tokens_mask"][i], dtype=bool) & (np.array(ids) != self.mask_id)
-            out.append(Encoded(np.array(ids, dtype=np.int64), special, np.array(words, dtype=np.int64)))
+            offsets = np.array(encoded["offset_mapping"][i], dtype=np.int64).reshape(-1, 2)
+            out.append(Encoded(np.array(ids, dtype=np.int64), special, np.array(words, dtype=np.int64), offsets))
         return out
 
     def word_id(self, word: str) -> int | None:

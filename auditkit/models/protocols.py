@@ -108,11 +108,13 @@ class Encoded:
         ids: (T,) token ids with the special tokens.
         special: (T,) True at special tokens.
         word: (T,) index of the word that each token belongs to; -1 at special tokens.
+        offsets: (T, 2) where each token stands in the text, in characters; (0, 0) at special tokens.
     """
 
     ids: Ints
     special: npt.NDArray[np.bool_]
     word: Ints
+    offsets: Ints
 
 
 @dataclass(frozen=True, slots=True)

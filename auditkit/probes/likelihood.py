@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from auditkit.errors import MissingCapability
 from auditkit.models.protocols import FillsMask, Floats, MaskQuery, ScoresText
@@ -86,37 +85,22 @@ def continuation_logprobs(
 
 
 def spans(model: FillsMask, before: Sequence[str], inside: Sequence[str], after: Sequence[str]) -> list[Span]:
-    """Find the tokens of `inside` within before + inside + after, by what the whole shares with its two ends.
+    """Find the tokens of `inside` within before + inside + after, by where they stand in the text.
 
     Raises:
         MissingCapability: truncation cut off the whole of `inside`.
     """
     whole = model.encode([b + i + a for b, i, a in zip(before, inside, after, strict=True)])
     found: list[Span] = []
-    for text, head, tail in zip(whole, model.encode(before), model.encode(after), strict=True):
-        ids = text.ids.tolist()
-        start = _shared(ids, _without_special(head.ids, head.special, at_end=True))
-        stop = len(ids) - _shared(ids[:start:-1], _without_special(tail.ids, tail.special, at_end=False)[::-1])
-        if start >= stop or text.special[start]:
+    for text, head, own in zip(whole, before, inside, strict=True):
+        begin, end = text.offsets.T
+        held = np.flatnonzero(~text.special & (end > len(head)) & (begin < len(head) + len(own)))
+        if not len(held):
             raise MissingCapability(
-                f"the model reads at most {len(ids)} tokens, too few for the context {before[len(found)][:60]!r}..."
+                f"the model reads at most {len(text.ids)} tokens, too few for the context {head[:60]!r}..."
             )
-        found.append(Span(tuple(ids), start, stop))
+        found.append(Span(tuple(text.ids.tolist()), int(held[0]), int(held[-1]) + 1))
     return found
-
-
-def _without_special(ids: npt.NDArray[np.int64], special: npt.NDArray[np.bool_], *, at_end: bool) -> list[int]:
-    """The ids without the special tokens at one end: those that the tokenizer put where the text was cut in two."""
-    ordinary = np.flatnonzero(~special)
-    if at_end:
-        return ids[: ordinary[-1] + 1 if len(ordinary) else len(ids) // 2].tolist()
-    return ids[ordinary[0] if len(ordinary) else len(ids) // 2 :].tolist()
-
-
-def _shared(a: Sequence[int], b: Sequence[int]) -> int:
-    """Length of the common beginning."""
-    same = [x == y for x, y in zip(a, b, strict=False)]
-    return same.index(False) if False in same else len(same)
 
 
 def _causal_continuations(model: ScoresText, contexts: Sequence[str], continuations: Sequence[str]) -> Continuations:

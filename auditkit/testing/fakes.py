@@ -126,7 +126,8 @@ class FakeMaskedLM(_Network):
         pieces = self._pieces(text)
         ids = [self.ids["[CLS]"], *(p[0] for p in pieces), self.ids["[SEP]"]]
         words = [-1, *(p[3] for p in pieces), -1]
-        return Encoded(np.array(ids), np.array([w < 0 for w in words]), np.array(words))
+        offsets = [(0, 0), *(p[1:3] for p in pieces), (0, 0)]
+        return Encoded(np.array(ids), np.array([w < 0 for w in words]), np.array(words), np.array(offsets))
 
     def masked_logprobs(self, queries: Sequence[MaskQuery]) -> list[Floats]:
         """As `FillsMask.masked_logprobs`."""

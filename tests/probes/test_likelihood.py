@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from auditkit.errors import MissingCapability
+from auditkit.models.masked_lm import MaskedLM
 from auditkit.probes.likelihood import continuation_logprobs, sentence_logprobs, spans
 from auditkit.testing import FakeCausalLM, FakeMaskedLM
+from tests.models.conftest import tiny_bert_masked_lm
 
 
 class Recording(FakeMaskedLM):
@@ -83,3 +85,19 @@ def test_no_room_for_the_continuation_is_said():
         continuation_logprobs(FakeMaskedLM(context=5), ["she is a good old"], [" nurse"])
     with pytest.raises(MissingCapability, match="too short"):
         continuation_logprobs(FakeCausalLM(context=5), ["she is a good old"], [" nurse"])
+
+
+def test_a_full_stop_that_is_another_token_when_alone_stays_outside_the_span():
+    """SentencePiece-style vocabularies write "▁." for a lone full stop and "." for one behind a word."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    pieces = ["<pad>", "<unk>", "<mask>", "▁she", "▁is", "▁a", "▁nurse", ".", "▁."]
+    tokenizer = Tokenizer(models.Unigram([(p, -1.0) for p in pieces], unk_id=1))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, mask_token="<mask>", pad_token="<pad>", unk_token="<unk>", model_max_length=40
+    )
+    model = MaskedLM(tiny_bert_masked_lm()[0], fast, name="unigram")
+    ((ids, start, stop),) = spans(model, ["she is a"], [" nurse"], ["."])
+    assert [pieces[i] for i in ids[start:stop]] == ["▁nurse"]

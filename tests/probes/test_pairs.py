@@ -41,9 +41,8 @@ def test_tokens_are_aligned_as_in_the_published_code():
 
 def test_later_pieces_of_a_word_are_masked_with_the_piece_that_is_scored():
     # [CLS] nurs ##ing ##s work [SEP]
-    encoded = Encoded(
-        np.array([2, 10, 11, 12, 13, 3]), np.array([True, *[False] * 4, True]), np.array([-1, 0, 0, 0, 1, -1])
-    )
+    special, word = np.array([True, *[False] * 4, True]), np.array([-1, 0, 0, 0, 1, -1])
+    encoded = Encoded(np.array([2, 10, 11, 12, 13, 3]), special, word, offsets=np.zeros((6, 2), int))
     assert [(q.ids, q.position, q.targets) for q in within_word_queries(encoded, mask_id=4)] == [
         ((2, 4, 4, 4, 13, 3), 1, (10,)),
         ((2, 10, 4, 4, 13, 3), 2, (11,)),
