@@ -210,7 +210,7 @@ def test_list(cli, what, entry):
 def test_fetching_a_shipped_dataset_says_where_it_is(cli):
     code, out, _ = cli("data", "fetch", "builtin_pairs")
     assert code == 0
-    assert (Path(out.strip()) / "pairs.csv").exists()
+    assert (Path(out.strip().removeprefix("builtin_pairs: ")) / "pairs.csv").exists()
 
 
 def test_version(cli):

@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import FrozenInstanceError
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,6 +73,25 @@ def test_impossible_intervals_are_refused(low, high, level):
 def test_what_json_cannot_carry_is_refused(foreign):
     with pytest.raises(ValueError, match=r"not a JSON value|must be a string"):
         Measurement(id="a/b/c", value=1.0, details={"x": foreign})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"id": 3}, "id is of type int; expected str"),
+        ({"value": "1.0"}, r"value is of type str; expected int \| float \| None"),
+        ({"n": np.int64(3)}, "n is of type int64; expected int"),
+        ({"details": []}, "details is of type list; expected Mapping"),
+        ({"interval": (0, 1)}, "interval is of type tuple"),
+    ],
+)
+def test_wrong_types_show_at_once_and_not_when_a_page_is_drawn(wrong, message):
+    with pytest.raises(TypeError, match=message):
+        Measurement(**{"id": "a/b/c", "value": 1.0} | wrong)
+    with pytest.raises(TypeError, match="method is of type list; expected str"):
+        Interval(0, 1, method=[])
+    with pytest.raises(ValueError, match="status 'fine'; expected one of ok, skipped, error, undefined"):
+        Measurement(id="a", value=None, status="fine")
 
 
 def test_value_and_status_agree():

@@ -16,7 +16,9 @@ import pytest
 import auditkit.report
 from auditkit.errors import ConfigError, MissingCapability, ReportError, UnknownName
 from auditkit.gate import Rule
+from auditkit.measurement import Measurement
 from auditkit.models.protocols import FillsMask
+from auditkit.probes.base import ItemScore, ProbeResult
 from auditkit.report import AuditReport, items_path
 from auditkit.runner import Listener, audit, run
 from auditkit.testing import FakeEncoder, FakeMaskedLM
@@ -94,6 +96,22 @@ def test_item_scores_are_kept_beside_the_report(probe, tmp_path):
     means = report.items.groupby("measurement")["value"].mean()
     assert means["a/all/mean"] == pytest.approx(report["a/all/mean"].value)
     assert report.items["x"].isna().all()
+
+
+def test_a_probe_may_take_its_item_ids_from_an_array(tmp_path):
+    @dataclass(frozen=True, kw_only=True)
+    class Numbered:
+        id: str = "numbered"
+        needs: ClassVar = ()
+        source: ClassVar = "x"
+
+        def measure(self, model, rng):
+            items = [ItemScore("numbered/all/mean", i, np.float32(i), cluster=i % 2) for i in np.arange(3)]
+            return ProbeResult([Measurement(id="numbered/all/mean", value=1.0, n=3)], items)
+
+    audit(FakeMaskedLM(), [Numbered()], out=tmp_path)
+    table = AuditReport.load(tmp_path / "report.json").items
+    assert table[["item", "value", "cluster"]].to_numpy().tolist() == [["0", 0, "0"], ["1", 1, "1"], ["2", 2, "0"]]
 
 
 # --- what can go wrong in a probe -------------------------------------------------------------------------------

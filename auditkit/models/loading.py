@@ -90,7 +90,10 @@ def _load_factory(spec: str) -> Model:
         factory = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as e:
         raise ModelError(f"cannot load {spec!r}: {e}; expected `package.module:factory`, importable from here") from e
-    model = factory()
+    try:
+        model = factory()
+    except Exception as e:  # whatever a foreign factory raises
+        raise ModelError(f"cannot load {spec!r}: {type(e).__name__}: {e}; correct the factory") from e
     if not isinstance(model, Model):
         raise ModelError(
             f"{spec!r} returned a {type(model).__name__}; expected name, notices, describe() and randomized()"

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from auditkit import data as datasets
 from auditkit import stats
 from auditkit.data.types import Pair
-from auditkit.errors import ConfigError
+from auditkit.errors import InputError
 from auditkit.measurement import Measurement
 from auditkit.models.protocols import FillsMask, ScoresText
 from auditkit.probes.base import ItemScore, ProbeResult
@@ -69,7 +69,7 @@ class StereotypePairs:
     def __post_init__(self) -> None:
         unknown = ", ".join(sorted(set(self.methods) - set(METHOD_NAMES)))
         if unknown:
-            raise ConfigError([f"{self.id}: unknown method {unknown}; known: {', '.join(METHOD_NAMES)}"])
+            raise InputError(f"unknown method {unknown}; known: {', '.join(METHOD_NAMES)}")
 
     def measure(self, model: Any, rng: np.random.Generator) -> ProbeResult:
         """Score all pairs and, with random weights, some of each group; then summarise."""
@@ -77,7 +77,7 @@ class StereotypePairs:
         pairs = [p for p in dataset.items if not self.groups or p.group in self.groups]
         if not pairs:
             wanted, known = ", ".join(self.groups), ", ".join(sorted({p.group for p in dataset.items}))
-            raise ConfigError([f"{self.id}: no pair of group {wanted} in {dataset.name}; groups: {known}"])
+            raise InputError(f"no pair of group {wanted} in {dataset.name}; groups: {known}")
         scores = self.score(model, pairs)
         some = some_of_each_group(pairs, self.null_items, rng)
         nulls = [self.score(model.randomized(seed), [pairs[i] for i in some]) for seed in NULL_SEEDS]
@@ -90,7 +90,7 @@ class StereotypePairs:
         methods = [m for m in self.methods if m in suited]
         if not methods:
             given, fix = ", ".join(self.methods), ", ".join(suited)
-            raise ConfigError([f"{self.id}: none of {given} suits this model; use {fix}"])
+            raise InputError(f"none of {given} suits this model; use {fix}")
         return (
             score_masked(model, pairs, methods) if isinstance(model, FillsMask) else score_causal(model, pairs, methods)
         )

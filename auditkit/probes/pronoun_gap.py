@@ -17,7 +17,7 @@ import numpy as np
 from auditkit import data as datasets
 from auditkit import stats
 from auditkit.data.types import Occupation
-from auditkit.errors import DataError, VocabularyError
+from auditkit.errors import DataError, MissingCapability, VocabularyError
 from auditkit.measurement import Measurement
 from auditkit.models.protocols import FillsMask, Floats, MaskQuery, ScoresText
 from auditkit.probes.base import ItemScore, ProbeResult
@@ -59,10 +59,10 @@ def _masked(model: FillsMask, texts: Sequence[str]) -> Floats:
     ids = [model.word_id(word) for word in PRONOUNS]
     missing = [word for word, i in zip(PRONOUNS, ids, strict=True) if i is None]
     if missing:
-        raise VocabularyError(
-            f"the vocabulary has no single token for {', '.join(missing)}; this probe compares {' and '.join(PRONOUNS)}"
-        )
+        raise VocabularyError(f"the vocabulary has no single token for {', '.join(missing)}; leave this probe out")
     encoded = [tuple(e.ids.tolist()) for e in model.encode(texts)]
+    if cut := [text for text, e in zip(texts, encoded, strict=True) if model.mask_id not in e]:
+        raise MissingCapability(f"the model's context is too short for {cut[0][:60]!r}")
     targets = tuple(i for i in ids if i is not None)
     return np.stack(model.masked_logprobs([MaskQuery(e, e.index(model.mask_id), targets) for e in encoded]))
 

@@ -9,7 +9,7 @@ import torch
 
 from auditkit import data
 from auditkit.data.types import Pair
-from auditkit.errors import ConfigError, DataError
+from auditkit.errors import DataError, InputError
 from auditkit.models.causal_lm import CausalLM
 from auditkit.models.masked_lm import MaskedLM
 from auditkit.models.protocols import Encoded
@@ -199,11 +199,11 @@ def test_the_item_scores_average_to_the_value():
 
 
 def test_wrong_options_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match="unknown method mertic"):
+    with pytest.raises(InputError, match="unknown method mertic"):
         StereotypePairs(methods=("mertic",))
-    with pytest.raises(ConfigError, match="none of total suits this model; use metric"):
+    with pytest.raises(InputError, match="none of total suits this model; use metric"):
         StereotypePairs(methods=("total",)).measure(FakeMaskedLM(), generator(0, "p"))
-    with pytest.raises(ConfigError, match="no pair of group genre in builtin_pairs; groups: age, "):
+    with pytest.raises(InputError, match="no pair of group genre in builtin_pairs; groups: age, "):
         StereotypePairs(groups=("genre",)).measure(FakeMaskedLM(), generator(0, "p"))
     (tmp_path / "empty.csv").write_text("id,more,less,group,direction\n")
     with pytest.raises(DataError, match="empty"):

@@ -1,0 +1,52 @@
+"""Runs the real command line in a folder of its own, as a user would."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+COMMAND = [sys.executable, "-m", "auditkit"]
+ENVIRONMENT = os.environ | {
+    "HF_HUB_OFFLINE": "1",
+    "OMP_NUM_THREADS": "1",
+    "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parents[1]}",  # for acceptance_models
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def problems(self) -> list[str]:
+        """What is said to be wrong: on stderr, beside one line a probe about the run's progress."""
+        return [line for line in self.err.splitlines() if line.startswith("auditkit: ")]
+
+
+def run(folder, *args, under=()):
+    """Run a command in `folder`, through the command `under` if given. Nothing ever shows a traceback."""
+    command = [*under, *COMMAND, *map(str, args)]
+    done = subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
+    assert "Traceback" not in done.stdout + done.stderr, done.stderr
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+def start(folder, *args):
+    """Start a command in `folder` and return its process."""
+    return subprocess.Popen([*COMMAND, *map(str, args)], cwd=folder, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def auditkit(tmp_path, monkeypatch):
+    """Runs a command in the test's own folder, which is the current one: auditkit("run", "audit.yaml") -> Result."""
+    monkeypatch.chdir(tmp_path)
+    return partial(run, tmp_path)
