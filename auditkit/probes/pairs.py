@@ -61,7 +61,7 @@ class StereotypePairs:
     data: str = "builtin_pairs"
     methods: tuple[str, ...] = (*MASKED_METHODS, *CAUSAL_METHODS)
     groups: tuple[str, ...] = ()
-    null_items: int = 20
+    null_items: int = 10
 
     needs: ClassVar[tuple[type, ...]] = (FillsMask, ScoresText)
     source: ClassVar[str] = "Nangia et al. 2020 (CrowS-Pairs)"
