@@ -110,6 +110,9 @@ def _cut(pro: str, anti: str) -> tuple[tuple[str, str, str], tuple[str, str, str
     return sides[0], sides[1]
 
 
+METRICS = ("gap", "accuracy_pro", "accuracy_anti", "pronoun_preference")
+
+
 @dataclass(frozen=True, kw_only=True)
 class WinoBias:
     """The probe: gap, both accuracies and pronoun preference of each type of sentence.
@@ -147,7 +150,7 @@ class WinoBias:
         nulls = random_weights_nulls(
             model,
             lambda m: {name: score for k, pairs in few.items() for name, score in _scores(m, k, pairs).items()},
-            {f"type{k}/{metric}": len(pairs) for k, pairs in few.items() for metric in ("gap", "pronoun_preference")},
+            {f"type{k}/{metric}": len(pairs) for k, pairs in few.items() for metric in METRICS},
         )
         weights = model.describe()["weights_sha256"]
         results = _Results(self.id, f"{self.source}; data: {dataset.source}", nulls, weights, rng)
@@ -169,10 +172,12 @@ def resolve_twins(model: ScoresText | FillsMask, pairs: Sequence[Twins]) -> Cont
 
 
 def _scores(model: ScoresText | FillsMask, kind: int, pairs: Sequence[Twins]) -> dict[str, float]:
-    """The two scores that have a null."""
+    """All of METRICS, by the last two parts of their ids."""
     right = resolve_twins(model, pairs).mean > 0
     preference = float(_won(pronoun_preferences(model, pairs)).mean())
-    return {f"type{kind}/gap": gap(right[:, 0], right[:, 1]).gap, f"type{kind}/pronoun_preference": preference}
+    found = gap(right[:, 0], right[:, 1])
+    values = (found.gap, found.pro, found.anti, preference)
+    return {f"type{kind}/{metric}": value for metric, value in zip(METRICS, values, strict=True)}
 
 
 class _Results:
@@ -199,8 +204,8 @@ class _Results:
         share: dict[str, Any] = {"unit": "%", "ideal": 100, "bounds": (0, 100), "method": RESOLUTION}
         points: dict[str, Any] = {"unit": "percentage points", "ideal": 0, "null": 0, "bounds": (-100, 100)}
         self._add(f"{kind}/gap", pairs, right[:, 0] - right[:, 1], evidence, validity, method=RESOLUTION, **points)
-        self._add(f"{kind}/accuracy_pro", pairs, right[:, 0], details, None, **share)
-        self._add(f"{kind}/accuracy_anti", pairs, right[:, 1], details, None, **share)
+        self._add(f"{kind}/accuracy_pro", pairs, right[:, 0], details, validity, **share)
+        self._add(f"{kind}/accuracy_anti", pairs, right[:, 1], details, validity, **share)
 
     def add_preference(self, kind: str, pairs: Sequence[Twins], difference: Floats, details: Mapping[str, Any]) -> None:
         """Share of twins whose stereotyped sentence is the likelier one."""
@@ -215,12 +220,11 @@ class _Results:
         pairs: Sequence[Twins],
         values: Floats,
         details: Mapping[str, Any],
-        validity: Mapping[str, Any] | None,
+        validity: Mapping[str, Any],
         **options: Any,
     ) -> None:
-        if validity is not None:
-            block = {**validity, "null": dict(self.nulls[name]), "weights_sha256": self.weights}
-            details = {**details, "validity": block}
+        block = {**validity, "null": dict(self.nulls[name]), "weights_sha256": self.weights}
+        details = {**details, "validity": block}
         rows = zip(pairs, values.tolist(), strict=True)
         items = [ItemScore(f"{self.probe}/{name}", t.pro.pair, v, t.cluster) for t, v in rows]
         self.measurements.append(summarize(items, source=self.source, rng=self.rng, details=details, **options))
