@@ -265,7 +265,7 @@ def _readable_failures(name: str) -> Iterator[None]:
         raise
     except (ImportError, OSError, ValueError, KeyError, RuntimeError, SafetensorError) as e:
         reason = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
-        raise ModelError(f"cannot load {name}: {reason}") from e
+        raise ModelError(f"cannot load {name}: {reason}; check the name, or save or download the model again") from e
     finally:
         hf_logging.set_verbosity(level)
         hf_logging.enable_progress_bar()
