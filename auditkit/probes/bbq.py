@@ -142,7 +142,7 @@ def stratified_sample(items: Sequence[BBQItem], limit: int, rng: np.random.Gener
 
 @dataclass(frozen=True, kw_only=True)
 class BBQ:
-    """The probe: bias scores and accuracies of each category and over all of them.
+    """Bias scores and accuracies of each category and over all of them.
 
     The model's answer is the one with the highest mean log-probability per token.
 

@@ -209,7 +209,7 @@ def _queries(
 
 @dataclass(frozen=True, kw_only=True)
 class LogProbabilityBias:
-    """The probe: the mean signed score of each comparison.
+    """The mean signed score of each comparison.
 
     Attributes:
         id: name in the report.

@@ -100,7 +100,7 @@ def shown_fills(model: FillsMask, prompts: Sequence[str], k: int) -> list[dict[s
 
 @dataclass(frozen=True, kw_only=True)
 class MaskFill:
-    """The probe: mean log-odds of women's against men's words, and the fillings.
+    """Mean log-odds of women's against men's words, and the fillings.
 
     Attributes:
         id: name in the report.

@@ -98,7 +98,7 @@ class StereotypePairs:
 
 @dataclass(frozen=True, kw_only=True)
 class CrowsPairs(StereotypePairs):
-    """`StereotypePairs` on the published CrowS-Pairs data."""
+    """Preference for the more stereotyping sentence of a pair of the published CrowS-Pairs."""
 
     id: str = "crows_pairs"
     data: str = "crows_pairs"

@@ -137,7 +137,7 @@ def _sentence(template: str, person: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Similarity:
-    """The probe: counterfactual retrieval per pair of groups, and the most similar of some texts.
+    """Counterfactual retrieval per pair of groups, and the most similar of some texts.
 
     Attributes:
         id: name in the report.

@@ -131,7 +131,7 @@ def score_sentences(model: ScoresText | FillsMask, items: Sequence[ContextAssoci
 
 @dataclass(frozen=True, kw_only=True)
 class StereoSet:
-    """The probe: LMS, SS and ICAT of each bias type and over all of them.
+    """LMS, SS and ICAT of each bias type and over all of them.
 
     Attributes:
         id: name in the report.

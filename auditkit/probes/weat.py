@@ -160,7 +160,7 @@ def weat(s_x: Floats, s_y: Floats, rng: np.random.Generator) -> Result | None:
 
 @dataclass(frozen=True, kw_only=True)
 class WEAT:
-    """The probe for static word vectors: one effect size per test.
+    """Association of static word vectors: one effect size per test.
 
     A word that the vocabulary lacks is looked up in lower case; what is still missing is left out and named.
 
@@ -203,7 +203,7 @@ class WEAT:
 
 @dataclass(frozen=True, kw_only=True)
 class SEAT:
-    """The probe for sentence encoders: every word in every template.
+    """Association of sentence encoders: every word in every template.
 
     Attributes:
         id: name in the report.

@@ -115,7 +115,7 @@ METRICS = ("gap", "accuracy_pro", "accuracy_anti", "pronoun_preference")
 
 @dataclass(frozen=True, kw_only=True)
 class WinoBias:
-    """The probe: gap, both accuracies and pronoun preference of each type of sentence.
+    """Gap, both accuracies and pronoun preference of each type of sentence.
 
     Attributes:
         id: name in the report.
