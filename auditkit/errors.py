@@ -8,8 +8,12 @@
     │   ├── DownloadError       a download broke off or its hash is wrong
     │   ├── ModelError          a model cannot be loaded, or its weights are damaged
     │   ├── VocabularyError     the model's vocabulary cannot express the words that a probe needs
-    │   └── ReportError         a report file is damaged or of an unknown schema
+    │   ├── ReportError         a report file is damaged or of an unknown schema
+    │   ├── PrivacySettingError (auditkit.privacy) a setting of private training protects nothing or is out of reach
+    │   └── LedgerError         (auditkit.privacy) a privacy ledger is damaged or belongs to another training
     ├── MissingCapability       the model cannot do what the probe needs; the probe is skipped, with this reason
+    ├── AccountantsDisagree     (auditkit.privacy) the privacy accountants contradict each other
+    ├── BudgetExhausted         (auditkit.privacy) the next step would spend more than the target epsilon
     └── GateFailed              at least one rule did not pass; carries the verdicts
 
 A message says what was given, what was expected, and the fix.
