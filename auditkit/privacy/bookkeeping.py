@@ -8,15 +8,19 @@ where it is larger than that. The sum is without noise: adding it, once, is the 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import nn
 
-from auditkit.errors import InputError
+from auditkit.errors import InputError, UnknownName
 from auditkit.privacy.gradient_factors import Factor, combine
 from auditkit.privacy.settings import check_max_grad_norm
 from auditkit.privacy.tape import Tape, UnsupportedModel
+from auditkit.privacy.workspace import Workspace
+
+MODES = ("auto", "book_keeping", "ghost")
 
 
 class BookKeeping:
@@ -34,21 +38,39 @@ class BookKeeping:
     Args:
         module: the model to train; it is not changed.
         max_grad_norm: C, the norm that every example's gradient is clipped to.
+        mode: "book_keeping" holds the gradients of all layer outputs until the clip factors are known; "ghost" holds
+            none of those of affine layers and computes them a second time instead, which is slower and takes less
+            memory; "auto" does so for the largest ones where a quarter of the memory that is free would not do.
+
+    Attributes:
+        rows_per_example: how many consecutive rows of the input are one example, for privacy of users or for pairs of
+            texts; may be set anew before each `with`.
 
     Raises:
         PrivacySettingError: `max_grad_norm` is not positive and finite.
+        UnknownName: no such mode.
     """
 
-    def __init__(self, module: nn.Module, *, max_grad_norm: float) -> None:
+    def __init__(self, module: nn.Module, *, max_grad_norm: float, mode: str = "auto") -> None:
         check_max_grad_norm(max_grad_norm)
-        self.module, self.max_grad_norm = module, max_grad_norm
+        if mode not in MODES:
+            raise UnknownName("mode", mode, MODES)
+        self.module, self.max_grad_norm, self.mode = module, max_grad_norm, mode
+        self.rows_per_example = 1
+        self._workspace = Workspace()
         self._tape: Tape | None = None
         self._input_hook: Any = None
 
     def __enter__(self) -> BookKeeping:
         if self._tape is not None:
             raise InputError("this engine is recording already; leave its `with` block before entering it again")
-        self._tape = Tape({name: p for name, p in self.module.named_parameters() if p.requires_grad})
+        trainable = {name: p for name, p in self.module.named_parameters() if p.requires_grad}
+        self._tape = Tape(
+            trainable,
+            rows_per_example=self.rows_per_example,
+            workspace=self._workspace,
+            held_at_most=_may_be_held(self.mode, next(iter(trainable.values()), None)),
+        )
         self._input_hook = self.module.register_forward_pre_hook(self._note_inputs, with_kwargs=True)
         self._tape.__enter__()
         return self
@@ -77,10 +99,13 @@ class BookKeeping:
             self._add({}, losses.detach())
             return losses.detach()
         _check(losses, tape)
+        self._workspace.recycle()
         tape.backward(losses)
         with tape.asleep(), torch.no_grad(), torch.autocast(losses.device.type, enabled=False):
             norms, factors = _norms(tape)
-            self._add(factors, _clip_factors(norms, self.max_grad_norm))
+            weights = _clip_factors(norms, self.max_grad_norm)
+            self._add(factors, weights)
+        self._add_again(tape.weighted_sums(losses, weights))
         return norms
 
     def _recording(self) -> Tape:
@@ -99,6 +124,24 @@ class BookKeeping:
             for factor in factors.pop(name, []):
                 total += factor.weighted_sum(precise, parameter.shape)
             parameter.grad = total if parameter.grad is None else parameter.grad.add_(total)
+
+    @torch.no_grad()
+    def _add_again(self, sums: dict[str, torch.Tensor]) -> None:
+        for name, total in sums.items():
+            gradient = self._recording().parameters[name].grad
+            if gradient is not None:
+                gradient += total
+
+
+def _may_be_held(mode: str, parameter: torch.Tensor | None) -> float:
+    """Bytes of output gradients that a pass may hold."""
+    if mode != "auto" or parameter is None:
+        return 0 if mode == "ghost" else math.inf
+    if parameter.is_cuda:
+        return torch.cuda.mem_get_info(parameter.device)[0] / 4
+    import psutil
+
+    return psutil.virtual_memory().available / 4
 
 
 def _check(losses: torch.Tensor, tape: Tape) -> None:
@@ -119,7 +162,8 @@ def _norms(tape: Tape) -> tuple[torch.Tensor, dict[str, list[Factor]]]:
     """(B,) norms of the whole gradients, and for each parameter factors of its per-example gradients."""
     combined = {name: combine(factors, tape.parameters[name].shape) for name, factors in tape.factors.items()}
     tape.factors.clear()
-    norms = torch.stack([squares for squares, _ in combined.values()]).sum(0).clamp(min=0).sqrt()
+    squares = [squares for squares, _ in combined.values()] + list(tape.squares.values())
+    norms = torch.stack(squares).sum(0).clamp(min=0).sqrt()
     broken = int((~norms.isfinite()).sum())
     if broken:
         raise InputError(

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 import torch
 
+from auditkit.privacy.workspace import Workspace
+
 
 @dataclass(frozen=True, slots=True)
 class Dense:
@@ -43,9 +45,10 @@ class Outer:
         """Numbers held on the left for each position."""
         return self.left.shape[2]
 
-    def dense(self, shape: torch.Size) -> torch.Tensor:
-        """(B, p, d)."""
-        return _precise(self.left).transpose(1, 2) @ _precise(self.right)
+    def dense(self, shape: torch.Size, workspace: Workspace | None = None) -> torch.Tensor:
+        """(B, p, d), in a buffer of the workspace where one is given."""
+        left, right = _precise(self.left).transpose(1, 2), _precise(self.right)
+        return torch.bmm(left, right, out=workspace.take(len(left), right, shape) if workspace else None)
 
     def weighted_sum(self, weights: torch.Tensor, shape: torch.Size) -> torch.Tensor:
         """Sum over the batch of weights[b] times the gradient of example b: (p, d)."""
@@ -83,12 +86,14 @@ class Rows:
 Factor = Dense | Outer | Rows
 
 
-def accumulate(factors: list[Factor], factor: Factor, shape: torch.Size) -> None:
-    """Add one use's factor to those of a parameter, written out at once where that is the smaller form."""
-    if isinstance(factor, Dense) or _written_out_is_smaller([factor], shape):
+def accumulate(factors: list[Factor], factor: Factor, shape: torch.Size, workspace: Workspace) -> None:
+    """Add one use's factor to those of a parameter, written out at once where that is smaller, or worth its memory."""
+    if isinstance(factor, Outer) and (_extra_memory([factor], shape) <= 0 or _worth_writing_out(factor, workspace)):
+        factor = Dense(factor.dense(shape, workspace))
+    elif isinstance(factor, Dense) or _extra_memory([factor], shape) <= 0:
         factor = Dense(factor.dense(shape))
-        if factors and isinstance(factors[-1], Dense):
-            factor = Dense(factors.pop().dense(shape) + factor.gradients)
+    if isinstance(factor, Dense) and factors and isinstance(factors[-1], Dense):
+        factor = Dense(factors.pop().dense(shape) + factor.gradients)
     factors.append(factor)
 
 
@@ -100,21 +105,29 @@ def combine(factors: Sequence[Factor], shape: torch.Size) -> tuple[torch.Tensor,
         shape: of the parameter.
     """
     ghosts = [factor for factor in factors if not isinstance(factor, Dense)]
-    if len(ghosts) < len(factors) or _written_out_is_smaller(ghosts, shape):
+    if len(ghosts) < len(factors) or _extra_memory(ghosts, shape) <= 0:
         total = sum((factor.dense(shape) for factor in factors[1:]), factors[0].dense(shape))
         return torch.linalg.vector_norm(total.flatten(1), dim=1).square(), [Dense(total)]
     pairs = [(a, b, 1 if i == j else 2) for i, a in enumerate(ghosts) for j, b in enumerate(ghosts) if i <= j]
     return torch.stack([times * _inner(a, b) for a, b, times in pairs]).sum(0), list(factors)
 
 
-def _written_out_is_smaller(factors: Sequence[Factor], shape: torch.Size) -> bool:
-    """Whether a gradient of p d numbers takes no more memory than its factors, of T (p + d).
+def _extra_memory(factors: Sequence[Factor], shape: torch.Size) -> int:
+    """Numbers per example that a gradient of p d takes more than its factors, of T (p + d) each.
 
-    It is then also the faster form: the ghost norm would cost T multiply-adds or more for each of the p d numbers,
-    where writing them out is the one matrix product that the clipped sum needs anyway, done earlier.
+    Where it takes no more it is also the faster form: the ghost norm would cost T multiply-adds or more for each of
+    the p d numbers, where writing them out is the one matrix product that the clipped sum needs anyway, done earlier.
     """
     sizes = (f.right.shape[1] * (f.right.shape[2] + f.left_width) for f in factors if not isinstance(f, Dense))
-    return math.prod(shape) <= sum(sizes)
+    return math.prod(shape) - sum(sizes)
+
+
+def _worth_writing_out(factor: Outer, workspace: Workspace) -> bool:
+    """Whether the ghost norm, of T^2 (p + d) multiply-adds, costs more than half the product of T p d that it saves."""
+    examples, positions, p = factor.left.shape
+    d = factor.right.shape[2]
+    extra = _extra_memory([factor], torch.Size((p, d)))
+    return 2 * positions * (p + d) > p * d and workspace.affords(4 * examples * extra)
 
 
 def _inner(a: Outer | Rows, b: Outer | Rows) -> torch.Tensor:

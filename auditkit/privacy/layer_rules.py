@@ -112,6 +112,7 @@ def _affine(tape: Tape, output: Any, input: Any, weight: Any, bias: Any, func: A
         tape.refuse(f"the input of {_name(func)}() is not batched in its first dimension; {FIX}", weight, bias)
         return output
     held, batch = input.detach(), tape.batch_size
+    tape.expect(weight, output)
 
     def note(gradient: torch.Tensor) -> None:
         a, g = (x.reshape(batch, -1, x.shape[-1]) for x in (held, gradient))

@@ -11,7 +11,7 @@ hence the same for all examples. Everything else is constant.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -21,7 +21,8 @@ from torch.overrides import TorchFunctionMode
 
 from auditkit.errors import InputError
 from auditkit.privacy import layer_rules
-from auditkit.privacy.gradient_factors import Dense, Factor, accumulate
+from auditkit.privacy.gradient_factors import Dense, Factor, Outer, accumulate, combine
+from auditkit.privacy.workspace import Workspace
 
 
 class UnsupportedModel(InputError):
@@ -37,17 +38,32 @@ class Tape(TorchFunctionMode):
 
     Attributes:
         parameters: name -> trainable parameter.
-        batch_size: B, the length of the first tensor given to the module; None until the module is called.
+        batch_size: B, the length of the first tensor given to the module in examples; None until the module is called.
         factors: name -> per-example gradients, one factor for each use; filled by the backward pass.
+        squares: name -> (B,) squared norms of those that were too large to be kept until the norms are known.
         problems: uses that have no exact rule.
+
+    Args:
+        parameters: see above.
+        rows_per_example: how many consecutive rows of the input are one example.
+        workspace: buffers for gradients that are written out.
+        held_at_most: bytes of output gradients that may be kept; those beyond it are computed a second time.
     """
 
-    def __init__(self, parameters: dict[str, nn.Parameter]) -> None:
+    def __init__(
+        self, parameters: dict[str, nn.Parameter], *, rows_per_example: int, workspace: Workspace, held_at_most: float
+    ) -> None:
         super().__init__()
         self.parameters = parameters
         self.batch_size: int | None = None
         self.factors: defaultdict[str, list[Factor]] = defaultdict(list)
+        self.squares: dict[str, torch.Tensor] = {}
         self.problems: list[str] = []
+        self._rows_per_example, self._workspace, self._held_at_most = rows_per_example, workspace, held_at_most
+        self._touches: Counter[str] = Counter()
+        self._to_hold: Counter[str] = Counter()
+        self._passing: frozenset[str] = frozenset()
+        self._sums: dict[str, torch.Tensor] | None = None
         self._names = {id(parameter): name for name, parameter in parameters.items()}
         self._batched, self._shared, self._constant = object(), object(), object()  # those of other passes are void
         self._lookups: dict[int, layer_rules.Lookup] = {}
@@ -65,25 +81,53 @@ class Tape(TorchFunctionMode):
         """Declare the tensors of `inputs` whose first dimension is that of the first one as the data."""
         tensors = [t for t in _tensors(inputs) if t.ndim]
         if tensors and self.batch_size is None:
-            self.batch_size = len(tensors[0])
+            self.batch_size, left_over = divmod(len(tensors[0]), self._rows_per_example)
+            if left_over:
+                raise InputError(
+                    f"{len(tensors[0])} rows of input, which is no multiple of {self._rows_per_example} rows an example"
+                )
         for tensor in tensors:
-            if len(tensor) == self.batch_size:
+            if len(tensor) == (self.batch_size or 0) * self._rows_per_example:
                 self._mark(tensor, self._batched)
 
     def backward(self, losses: torch.Tensor) -> None:
-        """Fill `factors` with the gradients of `losses` (B,)."""
-        self._running_backward = True
-        try:
-            self._run_engine(losses.sum())
-        finally:
-            self._running_backward = False
+        """Fill `factors` and `squares` with the gradients of `losses` (B,)."""
+        self._passing = self._too_large()
+        self._run_engine(losses.sum(), again=bool(self._passing))
         with self.asleep():
             self._pull_back()
 
-    def _run_engine(self, total: torch.Tensor) -> None:
+    def weighted_sums(self, losses: torch.Tensor, weights: torch.Tensor) -> dict[str, torch.Tensor]:
+        """For each name in `squares` the sum of weights[b] times the gradient of example b, by a second backward."""
+        self._sums = {}
+        if self._passing:
+            with self.asleep():
+                total = losses @ weights.to(losses.dtype)
+            self._run_engine(total, again=False)
+            self._pending.clear()
+        return self._sums
+
+    def _run_engine(self, total: torch.Tensor, *, again: bool) -> None:
         """`total.backward()`, which itself would put this mode to sleep: what a checkpoint runs again must be seen."""
         engine = torch.autograd.Variable._execution_engine
-        engine.run_backward((total,), (torch.ones_like(total),), False, False, (), True, True)
+        self._running_backward = True
+        try:
+            engine.run_backward((total,), (torch.ones_like(total),), again, False, (), True, True)
+        finally:
+            self._running_backward = False
+
+    def _too_large(self) -> frozenset[str]:
+        """Parameters whose output gradients are beyond what may be held, the largest first.
+
+        Only of those used once: the norm of a sum needs all its terms at the same time.
+        """
+        excess = sum(self._to_hold.values()) - self._held_at_most
+        chosen = set()
+        for name, size in self._to_hold.most_common():
+            if excess > 0 and self._touches[name] == 1:
+                chosen.add(name)
+                excess -= size
+        return frozenset(chosen)
 
     def asleep(self) -> Any:
         """A context in which nothing is recorded."""
@@ -103,6 +147,12 @@ class Tape(TorchFunctionMode):
         if origin is self._shared or origin is self._constant:
             return False
         return origin is self._batched or value.grad_fn is not None
+
+    def expect(self, weight: torch.Tensor, output: torch.Tensor) -> None:
+        """Announce that the gradient of `output` will be held for `weight`, unless there is no room for it."""
+        name = self._names.get(id(weight))
+        if name is not None:
+            self._to_hold[name] += output.numel() * output.element_size()
 
     def cut(self, value: Any) -> Any:
         """`value` without its gradient, where it is shared: autograd then skips the sum over the batch."""
@@ -143,12 +193,21 @@ class Tape(TorchFunctionMode):
         """Add per-example gradients (B, *shape) of a shared tensor."""
         name = self._names.get(id(shared))
         if name is not None:
-            accumulate(self.factors[name], factor, shared.shape)
+            self._keep(name, factor, shared.shape)
         elif id(shared) in self._lookups:
             lookup = self._lookups[id(shared)]
             self.credit(lookup.weight, lookup.used_by_all(factor.dense(shared.shape)))
         else:
             self._pending.append((shared, factor.dense(shared.shape)))
+
+    def _keep(self, name: str, factor: Factor, shape: torch.Size) -> None:
+        if self._sums is not None:
+            if name in self._passing and isinstance(factor, Outer):
+                self._sums[name] = factor.weighted_sum(factor.right.new_ones(self.batch_size), shape)
+        elif name in self._passing:
+            self.squares[name] = combine([factor], shape)[0]
+        else:
+            accumulate(self.factors[name], factor, shape, self._workspace)
 
     def credit_own_part(self, shared: torch.Tensor, gradient: torch.Tensor) -> None:
         """Add gradients of a shared tensor of which example b used slice b alone; `gradient` has its shape."""
@@ -173,6 +232,8 @@ class Tape(TorchFunctionMode):
         operands = list(_tensors(args[:1] if layer_rules.reads_metadata(func) else (args, kwargs)))
         batched = any(map(self.is_batched, operands))
         shared = any(map(self.is_shared, operands))
+        if shared and not self._running_backward:
+            self._touches.update(self._names[id(t)] for t in operands if id(t) in self._names)
         if shared and torch.is_grad_enabled():
             result = layer_rules.apply(self, func, args, kwargs, batched=batched)
         else:

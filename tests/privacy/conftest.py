@@ -26,7 +26,9 @@ def micro_batched(module: nn.Module, losses: Losses, batch: tuple[torch.Tensor, 
     return torch.stack(norms), sums
 
 
-def check_exact(module: nn.Module, losses: Losses, batch: tuple[torch.Tensor, ...], tolerance: float) -> None:
+def check_exact(
+    module: nn.Module, losses: Losses, batch: tuple[torch.Tensor, ...], tolerance: float, mode: str = "auto"
+) -> None:
     """Norms, the whole clipped sum, and every parameter's part of it equal those of one example at a time.
 
     C lies between the norms, so that some examples are clipped and some are not.
@@ -35,7 +37,7 @@ def check_exact(module: nn.Module, losses: Losses, batch: tuple[torch.Tensor, ..
     norms, _ = micro_batched(module, losses, batch, 1.0)
     max_grad_norm = float(norms.median()) * 1.0001 or 1.0
     _, sums = micro_batched(module, losses, batch, max_grad_norm)
-    with (engine := BookKeeping(module, max_grad_norm=max_grad_norm)):
+    with (engine := BookKeeping(module, max_grad_norm=max_grad_norm, mode=mode)):
         measured = engine.backward(losses(*batch))
     assert measured.tolist() == pytest.approx(norms.tolist(), rel=tolerance, abs=1e-14)
     found = {name: p.grad for name, p in module.named_parameters() if p.grad is not None}

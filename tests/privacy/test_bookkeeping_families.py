@@ -97,5 +97,7 @@ def test_norms_and_clipped_sums_equal_those_of_one_example_at_a_time(family, pre
         for p in module.parameters():  # biases that are not 0, norms that are not 1, attention that is not uniform
             p.add_(torch.randn_like(p) * 0.1)
     examples = TOKENS if precision == torch.float64 else 3  # once with B = T, where shapes alone do not tell them apart
-    tolerance = 1e-5 if precision == torch.float32 else 1e-12
-    assert_exact(module, LOSSES[task](module), padded_batch(examples), tolerance)
+    batch = padded_batch(examples)
+    assert_exact(module, LOSSES[task](module), batch, 1e-5 if precision == torch.float32 else 1e-12, "book_keeping")
+    # Norms that compute in float32 whatever they are given round the weighted gradients of the second pass anew.
+    assert_exact(module, LOSSES[task](module), batch, 1e-5 if precision == torch.float32 else 1e-7, "ghost")

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from auditkit.privacy.gradient_factors import Dense, Outer, Rows, accumulate, combine
+from auditkit.privacy.workspace import ALLOWANCE, Workspace
 
 B, V, D = 3, 50, 40
 
@@ -29,7 +30,7 @@ def test_norms_and_sums_of_every_pair_of_uses(kinds, positions):
     written = sum(factor.dense(shape) for factor in factors)
     kept = []
     for factor in factors:
-        accumulate(kept, factor, shape)
+        accumulate(kept, factor, shape, Workspace())
     squares, kept = combine(kept, shape)
     torch.testing.assert_close(squares, written.square().sum((1, 2)))
     total = sum(factor.weighted_sum(weights, shape) for factor in kept)
@@ -46,3 +47,17 @@ def test_a_repeated_row_adds_up_before_it_is_squared():
 def test_half_precision_is_squared_in_float32():
     factor = Outer(torch.full((1, 1, 1), 300.0, dtype=torch.float16), torch.full((1, 1, 1), 300.0, dtype=torch.float16))
     assert combine([factor], torch.Size((1, 1)))[0].item() == pytest.approx(90000.0**2)
+
+
+def test_written_out_gradients_share_an_allowance_and_their_buffers():
+    shape, workspace = torch.Size((V, D)), Workspace()
+    workspace.affords(ALLOWANCE - 4 * B * (V * D - 12 * (V + D)))  # leaves room for one of the next two
+    kept = []
+    for _ in range(2):
+        accumulate(kept, outer(12), shape, workspace)  # between smaller and dearer: 2 T (p + d) > p d > T (p + d)
+    assert [type(factor) for factor in kept] == [Dense, Outer]
+    first = kept[0].gradients
+    workspace.recycle()
+    again = workspace.take(B, first, shape)
+    assert again.data_ptr() == first.data_ptr()
+    assert workspace.take(B, first, shape).data_ptr() != first.data_ptr()
