@@ -1,1 +1,52 @@
-"""Private training: what it samples, what noise it adds, and the epsilon that it really spent."""
+"""Private training: an epsilon that is true. Names are imported when they are first used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from auditkit.privacy.accounting import Phase, PrivacyCost, account, affordable_steps, noise_multiplier_for
+    from auditkit.privacy.bookkeeping import BookKeeping
+    from auditkit.privacy.doctor import examine
+    from auditkit.privacy.ledger import Ledger, read_ledger
+    from auditkit.privacy.sampling import PoissonSampler, ShuffledSampler
+    from auditkit.privacy.training import PrivateTrainingResult, train
+
+_HOMES = {
+    "accounting": ("Phase", "PrivacyCost", "account", "affordable_steps", "noise_multiplier_for"),
+    "bookkeeping": ("BookKeeping",),
+    "doctor": ("examine",),
+    "ledger": ("Ledger", "read_ledger"),
+    "sampling": ("PoissonSampler", "ShuffledSampler"),
+    "training": ("PrivateTrainingResult", "train"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "BookKeeping",
+    "Ledger",
+    "Phase",
+    "PoissonSampler",
+    "PrivacyCost",
+    "PrivateTrainingResult",
+    "ShuffledSampler",
+    "account",
+    "affordable_steps",
+    "examine",
+    "noise_multiplier_for",
+    "read_ledger",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'auditkit.privacy' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"auditkit.privacy.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -34,7 +34,9 @@ WRAPPERS = {
 Losses = Callable[[Any], torch.Tensor]
 
 
-def require_exact(module: nn.Module, losses: Losses, batch: Any, *, tolerance: float = TOLERANCE) -> None:
+def require_exact(
+    module: nn.Module, losses: Losses, batch: Any, *, tolerance: float = TOLERANCE, rows_per_example: int = 1
+) -> None:
     """Refuse a model whose per-example gradients cannot be had exactly.
 
     Args:
@@ -43,23 +45,26 @@ def require_exact(module: nn.Module, losses: Losses, batch: Any, *, tolerance: f
         batch: tensors, batch outermost, in any nest of dicts, lists and tuples. Two examples are used.
         tolerance: largest distance from single examples, relative to the norm of the whole gradient; 0.05 suits
             half precision and autocast.
+        rows_per_example: how many rows of the module's input `losses` makes of one example.
 
     Raises:
         UnsupportedModel: with every problem found.
     """
-    problems = examine(module, losses, batch, tolerance=tolerance)
+    problems = examine(module, losses, batch, tolerance=tolerance, rows_per_example=rows_per_example)
     if problems:
         raise UnsupportedModel(problems)
 
 
-def examine(module: nn.Module, losses: Losses, batch: Any, *, tolerance: float = TOLERANCE) -> list[str]:
+def examine(
+    module: nn.Module, losses: Losses, batch: Any, *, tolerance: float = TOLERANCE, rows_per_example: int = 1
+) -> list[str]:
     """Every problem of `require_exact`, in the order of the looks. Leaves the module and its gradients as they were."""
     problems = inspect(module)
     if any(p.is_meta for p in module.parameters()) or len(_devices(module)) > 1 or _wrapped(module):
         return problems  # the model cannot be run, or not seen running
     if any(p.requires_grad for p in module.parameters()):
         with _undisturbed(module):
-            problems += _rehearse(module, losses, batch, tolerance)
+            problems += _rehearse(module, losses, batch, tolerance, rows_per_example)
     return problems
 
 
@@ -82,10 +87,11 @@ def inspect(module: nn.Module) -> list[str]:
     ]
 
 
-def _rehearse(module: nn.Module, losses: Losses, batch: Any, tolerance: float) -> list[str]:
+def _rehearse(module: nn.Module, losses: Losses, batch: Any, tolerance: float, rows_per_example: int) -> list[str]:
     size = _length(batch)
     pair = _examples(batch, size, 0, min(2, size))
     engine = BookKeeping(module, max_grad_norm=1.0)
+    engine.rows_per_example = rows_per_example
     try:
         with engine:
             norms = engine.backward(losses(pair))

@@ -1,0 +1,292 @@
+"""One training from its first step, or from where it was stopped, to its record."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+
+from auditkit.errors import InputError
+from auditkit.models.weights import parameter_count, weights_sha256
+from auditkit.privacy import processes, training_state
+from auditkit.privacy.accounting import PrivacyCost, noise_multiplier_for
+from auditkit.privacy.adapters import LowRankAdapters
+from auditkit.privacy.bookkeeping import BookKeeping
+from auditkit.privacy.ledger import Ledger
+from auditkit.privacy.noise import noise_source
+from auditkit.privacy.objectives import Objective
+from auditkit.privacy.sampling import Indices, Sampler, group_examples
+from auditkit.privacy.settings import check_delta
+from auditkit.privacy.training_loop import Loop, Mechanism, automatic_budget, fingerprints
+from auditkit.privacy.training_settings import Settings
+from auditkit.progress import advance
+from auditkit.report import write_atomically
+
+SCHEMA = 1
+RECORD = "training.json"
+SECONDS_BETWEEN_CHECKPOINTS = 60.0
+
+
+@dataclass
+class Run:
+    """A training under way.
+
+    Attributes:
+        settings: what was asked for.
+        model: the adapter that is trained.
+        loop: takes the steps.
+        held_out: validation records.
+        folder: of ledger, checkpoint and record.
+        adapters: low-rank adapters, where asked for.
+        fingerprint: hash of data, weights and settings: what a training that goes on must share.
+        keep: whether to write checkpoints.
+        steps: taken so far, lost ones included.
+    """
+
+    settings: Settings
+    model: Any
+    loop: Loop
+    held_out: Objective | None
+    folder: Path
+    adapters: LowRankAdapters | None
+    fingerprint: str
+    keep: bool
+    steps: int = 0
+    saved_at: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def prepare(
+        cls,
+        model: Any,
+        objective: Objective,
+        held_out: Objective | None,
+        settings: Settings,
+        folder: Path,
+        *,
+        keep: bool,
+    ) -> Run:
+        """Everything that can be refused is refused here, before the first step and before the ledger is written."""
+        units = _units(len(objective.lengths), settings)
+        sampler = settings.make_sampler(len(units))
+        noise_multiplier = _noise_multiplier(settings, sampler)
+        start = weights_sha256(model.module)
+        adapters = None if settings.lora is None else LowRankAdapters(model, settings.lora)
+        parameters = [p for p in model.module.parameters() if p.requires_grad]
+        if not parameters:
+            raise InputError("no parameter is trainable; set requires_grad on those to train, or give lora=8")
+        processes.same_start(model.module.parameters())
+        loop = Loop(
+            module=model.module,
+            objective=objective,
+            units=units,
+            sampler=sampler,
+            optimizer=_optimizer(parameters, settings),
+            mechanism=_mechanism(model, parameters[0].device, settings, noise_multiplier, folder),
+            seed=settings.seed,
+            examples_per_unit=settings.examples_per_unit,
+            budget=_budget(model.module, settings),
+            fixed=settings.physical_batch_size != "auto",
+        )
+        if loop.mechanism is not None:
+            loop.examine()
+        return cls(
+            settings, model, loop, held_out, folder, adapters, _fingerprint(objective, units, settings, start), keep
+        )
+
+    def to_the_end(self) -> list[float]:
+        """All steps that are left; the scores of the held-out records at the end."""
+        self._begin()
+        self.loop.module.train()
+        before = fingerprints(self.loop.module)
+        first, total = self.steps, self.settings.epochs * self.loop.sampler.steps_per_epoch
+        values: list[float] = []
+        try:
+            while self.steps < total and (number := self._next()) >= 0:
+                self.loop.step(number)
+                self.steps = number + 1
+                if number == first:
+                    self.loop.verify_first_step(before)
+                if self.steps % self.loop.sampler.steps_per_epoch == 0:
+                    values = self._end_epoch()
+                advance(self.steps, total)
+                if time.monotonic() - self.saved_at > SECONDS_BETWEEN_CHECKPOINTS:
+                    self._save()
+        finally:
+            self._save()
+        return values or self._scores()
+
+    def cost(self) -> PrivacyCost | None:
+        """What the ledger says; None without privacy."""
+        mechanism = self.loop.mechanism
+        return processes.first_decides(lambda: mechanism.ledger.cost() if mechanism and mechanism.ledger else None)
+
+    def finish(self, values: list[float]) -> dict[str, Any]:
+        """Merge the adapters, and write the record."""
+        trainable = sum(p.numel() for p in self.loop.trainable)
+        if self.adapters is not None:
+            self.adapters.merge()
+        self.model.module.eval()
+        record = self._record(values) | {
+            "parameters": parameter_count(self.model.module),
+            "trainable": trainable,
+            "weights_sha256": weights_sha256(self.model.module),
+        }
+        if processes.rank() == 0:
+            text = json.dumps(record, indent=1, allow_nan=False) + "\n"
+            write_atomically(self.folder / RECORD, text.encode())
+        return record
+
+    def _begin(self) -> None:
+        log = (
+            None
+            if not self.keep
+            else training_state.restore(self.folder, self.loop.module, self.loop.optimizer, self.fingerprint)
+        )
+        self.loop.log = log or self.loop.log
+        mechanism = self.loop.mechanism
+        if mechanism is None:
+            self.steps = len(self.loop.log.seconds)
+            return
+
+        self.steps = processes.first_decides(lambda: self._open_ledger(mechanism))
+
+    def _open_ledger(self, mechanism: Mechanism) -> int:
+        """The steps that the ledger holds already."""
+        if mechanism.ledger is None:
+            raise InputError("only the first process keeps the ledger")
+        if mechanism.ledger.steps:
+            training_state.refuse_another(self.folder, self.fingerprint)
+        training_state.mark(self.folder, self.fingerprint)
+        mechanism.ledger.begin(
+            self.loop.sampler,
+            noise_multiplier=mechanism.noise_multiplier,
+            max_grad_norm=mechanism.max_grad_norm,
+            noise_policy=mechanism.noise.policy,
+        )
+        return mechanism.ledger.steps
+
+    def _next(self) -> int:
+        return self.steps if self.loop.mechanism is None else self.loop.mechanism.next_step()
+
+    def _end_epoch(self) -> list[float]:
+        log, cost, values = self.loop.log, self.cost(), self._scores()
+        log.epochs.append(
+            {
+                "epoch": self.steps // self.loop.sampler.steps_per_epoch,
+                "steps": self.steps,
+                "epsilon": None if cost is None else cost.epsilon,
+                "train_loss": float(np.mean(log.losses)) if log.losses else None,
+                "clipped_share": log.clipped_now / log.seen_now if log.seen_now else None,
+                "validation_loss": float(np.mean(values)) if values else None,
+            }
+        )
+        log.losses, log.clipped_now, log.seen_now = [], 0, 0
+        return values
+
+    def _scores(self) -> list[float]:
+        return [] if self.held_out is None else self.loop.evaluate(self.held_out)
+
+    def _save(self) -> None:
+        if self.keep and processes.rank() == 0:
+            training_state.save(self.folder, self.loop.module, self.loop.optimizer, self.loop.log, self.fingerprint)
+        self.saved_at = time.monotonic()
+
+    def _record(self, values: list[float]) -> dict[str, Any]:
+        settings, loop, log = self.settings, self.loop, self.loop.log
+        private = loop.mechanism is not None
+        return {
+            "schema": SCHEMA,
+            "name": settings.name,
+            "private": private,
+            "target_epsilon": settings.target_epsilon if private else None,
+            "delta": settings.delta if private else None,
+            "noise_multiplier": loop.mechanism.noise_multiplier if loop.mechanism else None,
+            "max_grad_norm": settings.max_grad_norm if private else None,
+            "unit": loop.sampler.unit,
+            "units": loop.sampler.units,
+            "sampler": settings.sampler,
+            "logical_batch_size": settings.logical_batch_size,
+            "physical_batch_size": settings.physical_batch_size,
+            "mode": settings.mode if private else None,
+            "steps": self.steps,
+            "task": self.model.task,
+            "processes": processes.world(),
+            "epochs": log.epochs,
+            "validation": _validation(self.held_out, values),
+            "gradient_norms": _histogram(log) if private else None,
+            "seconds_per_step": {"median": median(log.seconds), "n": len(log.seconds)} if log.seconds else None,
+            "seed": settings.seed,
+            "noise_policy": loop.mechanism.noise.policy if loop.mechanism else None,
+            "sampler_policy": "operating system randomness" if settings.seed is None else "seeded",
+        }
+
+
+def _units(examples: int, settings: Settings) -> list[Indices]:
+    if settings.owners is None:
+        return [np.array([i]) for i in range(examples)]
+    if len(settings.owners) != examples:
+        raise InputError(f"{len(settings.owners)} owners for {examples} records; expected one owner for each record")
+    return group_examples(settings.owners)
+
+
+def _noise_multiplier(settings: Settings, sampler: Sampler) -> float:
+    if not settings.private or settings.delta is None:
+        return 0.0
+    check_delta(settings.delta, sampler.units)
+    if settings.noise_multiplier is not None:
+        return settings.noise_multiplier
+    steps = settings.epochs * sampler.steps_per_epoch
+    return noise_multiplier_for(settings.target_epsilon or 0.0, settings.delta, sampler, steps)
+
+
+def _mechanism(
+    model: Any, device: torch.device, settings: Settings, noise_multiplier: float, folder: Path
+) -> Mechanism | None:
+    if not settings.private or settings.delta is None:
+        return None
+    ledger = None
+    if processes.rank() == 0:
+        ledger = Ledger(folder / "ledger.json", delta=settings.delta, target_epsilon=settings.target_epsilon)
+    noise = noise_source(secure=settings.secure, seed=settings.seed, device=device)
+    engine = BookKeeping(model.module, max_grad_norm=settings.max_grad_norm, mode=settings.mode)
+    return Mechanism(ledger, noise, noise_multiplier, settings.max_grad_norm, engine)
+
+
+def _optimizer(parameters: list[torch.nn.Parameter], settings: Settings) -> torch.optim.Optimizer:
+    if settings.optimizer is not None:
+        return settings.optimizer(parameters)
+    return torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.0)
+
+
+def _budget(module: Any, settings: Settings) -> int:
+    size = settings.physical_batch_size
+    return automatic_budget(module) if isinstance(size, str) else size
+
+
+def _fingerprint(objective: Objective, units: list[Indices], settings: Settings, start: str) -> str:
+    digest = hashlib.sha256(json.dumps(settings.fingerprint() | {"start": start}, sort_keys=True).encode())
+    for part in dataclasses.fields(objective):  # type: ignore[arg-type]
+        if part.name != "model":
+            digest.update(repr(getattr(objective, part.name)).encode())
+    for examples in units:
+        digest.update(np.asarray(examples, dtype=np.int64).tobytes() + b"|")
+    return digest.hexdigest()
+
+
+def _validation(held_out: Objective | None, values: list[float]) -> dict[str, Any] | None:
+    if held_out is None:
+        return None
+    items = [str(i) for i in range(len(values))]
+    return {"metric": held_out.metric, "unit": held_out.unit, "ideal": held_out.ideal, "values": values, "items": items}
+
+
+def _histogram(log: training_state.Log) -> dict[str, Any]:
+    return {"edges": log.edges, "counts": log.counts, "clipped": log.clipped, "seen": log.seen}

@@ -1,0 +1,126 @@
+"""A private training on disk: the trained tensors, the optimizer's state and the log, to go on in mid-epoch.
+
+No pickle: tensors as safetensors, everything else as JSON in the file's header.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from auditkit.errors import InputError
+from auditkit.report import write_atomically
+
+CHECKPOINT = "checkpoint.safetensors"
+STARTED = "started.txt"
+
+
+@dataclass
+class Log:
+    """What a training has noted so far; JSON values.
+
+    Attributes:
+        epochs: one entry for each finished epoch.
+        edges: edges of the bins of gradient norms.
+        counts: norms in each bin.
+        clipped: gradients longer than C.
+        seen: gradients in all.
+        seconds: duration of every step.
+        losses: mean training loss of every step of the current epoch that had a batch.
+        clipped_now: like `clipped`, in the current epoch.
+        seen_now: like `seen`, in the current epoch.
+    """
+
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    edges: list[float] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
+    clipped: int = 0
+    seen: int = 0
+    seconds: list[float] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    clipped_now: int = 0
+    seen_now: int = 0
+
+
+def save(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, log: Log, fingerprint: str) -> None:
+    """Write the state after the last finished step.
+
+    Raises:
+        ReportError: it cannot be written.
+    """
+    from safetensors.torch import save as to_bytes
+
+    tensors = {f"model/{name}": p.detach() for name, p in _trained(module).items()}
+    numbers: dict[str, dict[str, float]] = {}
+    for name, p in _trained(module).items():
+        for key, value in optimizer.state.get(p, {}).items():
+            if isinstance(value, torch.Tensor):
+                tensors[f"optimizer/{name}/{key}"] = value
+            else:
+                numbers.setdefault(name, {})[key] = value
+    header = {"fingerprint": fingerprint, "log": json.dumps(vars(log)), "numbers": json.dumps(numbers)}
+    content = to_bytes({key: t.cpu().contiguous() for key, t in tensors.items()}, metadata=header)
+    write_atomically(folder / CHECKPOINT, content)
+
+
+def restore(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, fingerprint: str) -> Log | None:
+    """Put back what `save` wrote; None where there is nothing yet.
+
+    Raises:
+        InputError: the folder holds another training, or a damaged file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = folder / CHECKPOINT
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as f:
+            header = f.metadata()
+            tensors = {key: f.get_tensor(key) for key in f.keys()}  # noqa: SIM118 - not a mapping
+    except (SafetensorError, OSError) as e:
+        raise InputError(f"{path} is damaged ({e}); the steps it held are lost: start anew in another folder") from e
+    if header["fingerprint"] != fingerprint:
+        raise _another(folder)
+    _put_back(module, optimizer, tensors, json.loads(header["numbers"]))
+    return Log(**json.loads(header["log"]))
+
+
+def mark(folder: Path, fingerprint: str) -> None:
+    """Note whose ledger this is before the first step: a training killed before its first checkpoint can go on."""
+    write_atomically(folder / STARTED, fingerprint.encode())
+
+
+def refuse_another(folder: Path, fingerprint: str) -> None:
+    """Raise InputError where the folder was marked by another training, or by none."""
+    path = folder / STARTED
+    if not path.exists() or path.read_text() != fingerprint:
+        raise _another(folder)
+
+
+def _another(folder: Path) -> InputError:
+    return InputError(
+        f"{folder} holds a training with other data, weights or settings; give this one a folder of its own, or go on "
+        "with what was given there"
+    )
+
+
+@torch.no_grad()
+def _put_back(module: nn.Module, optimizer: torch.optim.Optimizer, tensors: Any, numbers: Any) -> None:
+    for name, p in _trained(module).items():
+        p.copy_(tensors[f"model/{name}"])
+        prefix = f"optimizer/{name}/"
+        state = {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
+        # Adam's step counter stays on the CPU; everything of the parameter's shape goes where that is.
+        placed = {key: t.to(p.device) if t.shape == p.shape else t for key, t in state.items()}
+        if placed or name in numbers:
+            optimizer.state[p] = placed | numbers.get(name, {})
+
+
+def _trained(module: nn.Module) -> dict[str, nn.Parameter]:
+    return {name: p for name, p in module.named_parameters() if p.requires_grad}
