@@ -15,7 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from auditkit import data, probes, stats
+    from auditkit import data, privacy, probes, stats
     from auditkit.errors import (
         AuditkitError,
         ConfigError,
@@ -59,12 +59,13 @@ __all__ = [
     "audit",
     "data",
     "load_model",
+    "privacy",
     "probes",
     "run",
     "stats",
 ]
 
-_SUBMODULES = ("data", "probes", "stats")
+_SUBMODULES = ("data", "privacy", "probes", "stats")
 _HOMES = {
     "auditkit.gate": ("Rule", "Verdict", "Verdicts"),
     "auditkit.measurement": ("Interval", "Measurement"),

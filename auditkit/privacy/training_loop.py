@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -61,6 +61,24 @@ class Mechanism:
         return processes.first_decides(record)
 
 
+class Witness(Protocol):
+    """Units without records, put into the training by an audit to see what its releases give away.
+
+    Attributes:
+        units: how many; the sampler draws among them and the data's units alike, those of the data first.
+    """
+
+    units: int
+
+    def add(self, parameters: Sequence[torch.nn.Parameter], drawn: Indices) -> None:
+        """Add to every `p.grad`, sums of clipped gradients, those of the units drawn (counted from 0)."""
+        ...
+
+    def observe(self, parameters: Sequence[torch.nn.Parameter], step: int) -> None:
+        """Look at what the step released, in every `p.grad`."""
+        ...
+
+
 @dataclass
 class Loop:
     """One training. `mechanism` None trains without clipping and noise: the baseline.
@@ -77,6 +95,7 @@ class Loop:
         budget: tokens of a physical batch, halved when memory runs out; or the number of units, where `fixed`.
         fixed: whether `budget` counts units.
         log: what is noted on the way.
+        witness: units that an audit puts in.
     """
 
     module: Any
@@ -90,6 +109,7 @@ class Loop:
     budget: int
     fixed: bool
     log: Log = field(default_factory=Log)
+    witness: Witness | None = None
 
     @property
     def trainable(self) -> list[torch.nn.Parameter]:
@@ -113,10 +133,15 @@ class Loop:
         """
         started = time.perf_counter()
         drawn = processes.first_decides(lambda: self.sampler.batch(number))
-        mine = drawn[processes.rank() :: processes.world()]
+        ours = drawn[drawn < len(self.units)]
+        mine = ours[processes.rank() :: processes.world()]
         while not self._gather(mine, number):
             pass
+        if self.witness is not None and processes.rank() == 0:
+            self.witness.add(self.trainable, drawn[drawn >= len(self.units)] - len(self.units))
         self._release(number)
+        if self.witness is not None:
+            self.witness.observe(self.trainable, number)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.log.seconds.append(time.perf_counter() - started)

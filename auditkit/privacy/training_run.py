@@ -25,7 +25,7 @@ from auditkit.privacy.noise import noise_source
 from auditkit.privacy.objectives import Objective
 from auditkit.privacy.sampling import Indices, Sampler, group_examples
 from auditkit.privacy.settings import check_delta
-from auditkit.privacy.training_loop import Loop, Mechanism, automatic_budget, fingerprints
+from auditkit.privacy.training_loop import Loop, Mechanism, Witness, automatic_budget, fingerprints
 from auditkit.privacy.training_settings import Settings
 from auditkit.progress import advance
 from auditkit.report import write_atomically
@@ -72,10 +72,11 @@ class Run:
         folder: Path,
         *,
         keep: bool,
+        witness: Witness | None = None,
     ) -> Run:
         """Everything that can be refused is refused here, before the first step and before the ledger is written."""
         units = _units(len(objective.lengths), settings)
-        sampler = settings.make_sampler(len(units))
+        sampler = settings.make_sampler(len(units) + (0 if witness is None else witness.units))
         noise_multiplier = _noise_multiplier(settings, sampler)
         start = weights_sha256(model.module)
         adapters = None if settings.lora is None else LowRankAdapters(model, settings.lora)
@@ -94,6 +95,7 @@ class Run:
             examples_per_unit=settings.examples_per_unit,
             budget=_budget(model.module, settings),
             fixed=settings.physical_batch_size != "auto",
+            witness=witness,
         )
         if loop.mechanism is not None:
             loop.examine()
