@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import inspect
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -52,7 +53,7 @@ def key(probe: Probe, subject: Mapping[str, Any], seed: int) -> str | None:
         "probe": f"{type(probe).__module__}:{type(probe).__qualname__}",
         "code": hashlib.sha256(code).hexdigest(),
         "options": chosen,
-        "files": {name: _file_hash(value) for name, value in chosen.items()},
+        "files": _file_hashes(chosen),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -63,11 +64,20 @@ def _path_as_text(value: Any) -> str:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def _file_hash(value: Any) -> str | None:
-    """Hash of the file, or of all files of the folder, that an option names, if it names one."""
-    path = Path(value) if isinstance(value, str) and value else None
-    if path is None or not path.exists():
+def _file_hashes(value: Any) -> Any:
+    """In place of every text of an option, however deep in lists and mappings, the hash of what it names."""
+    if isinstance(value, dict):
+        return {name: _file_hashes(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_file_hashes(inner) for inner in value]
+    return _file_hash(value) if isinstance(value, str) else None
+
+
+def _file_hash(name: str) -> str | None:
+    """Hash of the file, or of all files of the folder, of this name; None where there is none."""
+    if not os.path.exists(name):  # unlike Path.exists, also False for a text that is too long to be a name
         return None
+    path = Path(name)
     files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
     return hashlib.sha256(b"".join(f.name.encode() + f.read_bytes() for f in files)).hexdigest()
 

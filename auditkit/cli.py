@@ -104,22 +104,50 @@ def _input_code(report: AuditReport) -> int:
 
 @app.command()
 def gate(
-    report: ReportFile,
+    report: Annotated[Path, typer.Argument(help="A report.json, or the ledger.json of a private training.")],
     rules: Annotated[Path, typer.Option(help="The audit.yaml whose `gate` section holds the rules.")],
     baseline: Baseline = None,
     junit: JUnit = None,
     summary: Summary = None,
 ) -> None:
-    """Judge a report."""
+    """Judge a report, or the epsilon that a private training has spent."""
     from dataclasses import replace
 
     from auditkit.config import load_rules
     from auditkit.report import AuditReport
 
-    loaded = AuditReport.load(report)
+    loaded = _report_of_ledger(report) if _is_ledger(report) else AuditReport.load(report)
     before = AuditReport.load(baseline) if baseline is not None else None
     verdicts = loaded.gate(load_rules(rules), baseline=before)
     raise typer.Exit(_conclude(replace(loaded, verdicts=tuple(verdicts)), verdicts, junit, summary))
+
+
+def _is_ledger(path: Path) -> bool:
+    """Whether `path` is a privacy ledger; anything unreadable is not, and is refused as a report."""
+    import json
+
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and "entries" in content and "measurements" not in content
+
+
+def _report_of_ledger(path: Path) -> AuditReport:
+    """A report of one measurement, `dp_sgd/epsilon`, computed anew from the ledger in `path`."""
+    from auditkit import environment
+    from auditkit.privacy.ledger import read_ledger
+    from auditkit.report import AuditReport, ProbeRun
+
+    spent = read_ledger(path).measurement("dp_sgd")
+    return AuditReport(
+        subject={"name": f"the training with the ledger {path}"},
+        environment=environment.describe(),
+        config={"ledger": str(path)},
+        seed=0,
+        runs=[ProbeRun(spent.probe, "ok")],
+        measurements=[spent],
+    )
 
 
 def _conclude(report: AuditReport, verdicts: Verdicts, junit: Path | None, summary: Path | None) -> int:

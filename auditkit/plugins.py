@@ -40,6 +40,10 @@ BUILTIN_PROBES = {
     "bbq": "auditkit.probes.bbq:BBQ",
     "similarity": "auditkit.probes.similarity:Similarity",
     "mask_fill": "auditkit.probes.mask_fill:MaskFill",
+    "membership": "auditkit.probes.membership:Membership",
+    "dp_sgd": "auditkit.probes.dp_sgd:PrivateTrainings",
+    "exposure": "auditkit.probes.exposure:Exposure",
+    "extraction": "auditkit.probes.extraction:Extraction",
 }
 
 

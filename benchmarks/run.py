@@ -1,7 +1,7 @@
-"""All benchmarks, or those named: `python benchmarks/run.py [crows_masked crows_causal weat startup peers]`.
+"""All benchmarks, or those named: `python benchmarks/run.py [crows_masked crows_causal weat startup peers dp_sgd]`.
 
 Each compares with a reference in the same run, so that the ratio means something on a noisy machine. Prints a table
-and writes benchmarks/results/<name>.json. Timings are never tests.
+and writes benchmarks/results/<name>.json, and <name>.svg where it draws a plot. Timings are never tests.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-BENCHMARKS = ("crows_masked", "crows_causal", "weat", "startup", "peers")
+BENCHMARKS = ("crows_masked", "crows_causal", "weat", "startup", "peers", "dp_sgd")
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -30,9 +31,12 @@ def main() -> None:
         sys.exit(f"unknown benchmark {', '.join(sorted(unknown))}; known: {', '.join(BENCHMARKS)}")
     RESULTS.mkdir(exist_ok=True)
     for name in chosen:
-        result = importlib.import_module(name).measure()
-        show(name, result)
+        module = importlib.import_module(name)
+        result = module.measure()
+        getattr(module, "show", partial(show, name))(result)
         (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+        if hasattr(module, "plot"):
+            module.plot(result).save(RESULTS / f"{name}.svg")
 
 
 if __name__ == "__main__":

@@ -177,6 +177,43 @@ def test_gate_compares_with_a_baseline(cli, report):
     assert cli("gate", report, "--rules", "rules.yaml", "--baseline", report)[0] in (0, 3)
 
 
+@pytest.fixture
+def ledger():
+    """The ledger of five steps, and the epsilon that they spent."""
+    from auditkit.privacy.ledger import Ledger
+    from auditkit.privacy.sampling import PoissonSampler
+
+    written = Ledger("run/ledger.json", delta=1e-4)
+    written.begin(PoissonSampler(1000, 50), noise_multiplier=0.9, max_grad_norm=1.0, noise_policy="test")
+    for _ in range(5):
+        written.record_step()
+    return Path("run/ledger.json"), written.cost().epsilon
+
+
+@pytest.mark.parametrize(("above", "code", "outcome"), [(0.01, 0, "PASS"), (-0.01, 1, "FAIL")])
+def test_gate_judges_the_epsilon_of_a_ledger(cli, ledger, above, code, outcome):
+    path, epsilon = ledger
+    write(f"[{{measurement: dp_sgd/epsilon, max: {epsilon + above}}}]", name="rules.yaml")
+    found, out, _ = cli("gate", path, "--rules", "rules.yaml", "--summary", "summary.md", "--junit", "junit.xml")
+    assert found == code
+    assert outcome in out
+    assert f"{epsilon:.2f} (exact)" in out
+    assert "run/ledger.json" in Path("summary.md").read_text()
+    assert Path("junit.xml").exists()
+
+
+def test_gate_finds_no_utility_in_a_ledger_and_refuses_a_damaged_one(cli, ledger):
+    path, _ = ledger
+    write("[{measurement: dp_sgd/*/utility, max: 1}]", name="rules.yaml")
+    assert cli("gate", path, "--rules", "rules.yaml")[0] == 3
+    path.write_text(path.read_text().replace('"steps": 5', '"steps": -5'))
+    code, _, err = cli("gate", path, "--rules", "rules.yaml")
+    assert code == 2
+    assert err.startswith("auditkit: run/ledger.json is no readable ledger")
+    path.write_text(path.read_text()[:-40])
+    assert cli("gate", path, "--rules", "rules.yaml")[0] == 2
+
+
 # --- the other commands -----------------------------------------------------------------------------------------
 
 

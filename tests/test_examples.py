@@ -1,6 +1,7 @@
 """The examples run: those a user copies must not rot."""
 
 import importlib.util
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -43,6 +44,23 @@ def test_the_ci_example_runs_the_command_line_as_it_is():
     options = {word for word in command.split() if word.startswith("--")}
     shown = CliRunner().invoke(app, ["run", "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"}).output
     assert all(option in shown for option in options)
+
+
+def test_the_private_loop_learns_within_its_budget(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["private_training_loop.py", str(tmp_path)])
+    runpy.run_path(str(EXAMPLES / "private_training_loop.py"), run_name="__main__")
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert re.match(r"epoch 3: 0\.[0-4]\d, epsilon so far (7\.9|8\.00)", last)
+
+
+def test_the_clinic_example_reports_what_each_model_gives_away(tmp_path, monkeypatch, capsys):
+    arguments = ["--notes", "160", "--epochs", "1", "--out", str(tmp_path / "clinic")]
+    monkeypatch.setattr(sys, "argv", ["private_clinic_notes.py", *arguments])
+    runpy.run_path(str(EXAMPLES / "private_clinic_notes.py"), run_name="__main__")
+    shown = capsys.readouterr().out
+    assert len(re.findall(r"held-out loss \d", shown)) == len(re.findall("mean exposure", shown)) == 3
+    report = tmp_path / "clinic" / "report-epsilon-2" / "report.html"
+    assert "epsilon-8" in report.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -328,6 +328,36 @@ def test_a_checkpoint_notices_that_a_named_file_has_changed(tmp_path):
     assert before == checkpoint.key(Reads(data=str(data)), subject, 0)
     data.write_text("two")
     assert before != checkpoint.key(Reads(data=str(data)), subject, 0)
+
+
+@pytest.mark.parametrize("form", [str, lambda folder: [folder], lambda folder: {"runs": {"eps-8": folder, "n": 3}}])
+def test_a_checkpoint_notices_that_a_named_folder_has_changed(tmp_path, form):
+    from auditkit import checkpoint
+
+    @dataclass(frozen=True, kw_only=True)
+    class Reads:
+        id: str = "reads"
+        trainings: dict[str, Any] | list[str] | str = ""
+
+    folder = tmp_path / "eps-8"
+    folder.mkdir()
+    (folder / "ledger.json").write_text("one")
+    subject, probe = FakeMaskedLM().describe(), Reads(trainings=form(str(folder)))
+    before = checkpoint.key(probe, subject, 0)
+    assert before == checkpoint.key(probe, subject, 0)
+    (folder / "ledger.json").write_text("two")
+    assert before != checkpoint.key(probe, subject, 0)
+
+
+def test_texts_among_the_options_need_not_be_names_of_files():
+    from auditkit import checkpoint
+
+    @dataclass(frozen=True, kw_only=True)
+    class Texts:
+        id: str = "texts"
+        members: tuple[str, ...] = ("a" * 5000, "a\0b", "", "//", "no such file")
+
+    assert checkpoint.key(Texts(), FakeMaskedLM().describe(), 0) is not None
 
 
 def test_what_cannot_be_identified_is_never_reused(probe):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -14,12 +14,16 @@ from auditkit.models.base import HFModel
 from auditkit.models.batching import Batcher, pad, padded, token_budget
 from auditkit.models.narrow import rows_only
 from auditkit.models.prefix_tree import PrefixTree, grow
-from auditkit.models.protocols import Floats, Ints, TokenScores
+from auditkit.models.protocols import Floats, Ints, TokenScores, TokenStatistics
+from auditkit.models.token_statistics import as_token_statistics, statistics
 
 # The vocabulary projection of one batch is this many rows of up to 150,000 numbers.
 TOKENS_PER_BATCH = {"cpu": 512, "accelerator": 8192}
 TREE_LIMIT = 96  # nodes; attention over a tree is quadratic in them
 TREE_TOLERANCE = 1e-3  # nats
+
+Measure = Callable[[torch.Tensor, torch.Tensor], Floats]
+"""(n, V) logits and the (n,) tokens that really followed -> (n, k) numbers, the first of them log p of the token."""
 
 
 class CausalLM(HFModel):
@@ -39,7 +43,13 @@ class CausalLM(HFModel):
         """
         ids, offsets = self._encode(texts)
         logprobs = self._score(ids, TREE_LIMIT if self._reads_trees else 0)
-        return [TokenScores(i[1:], lp, o[1:]) for i, lp, o in zip(ids, logprobs, offsets, strict=True)]
+        return [TokenScores(i[1:], lp[:, 0], o[1:]) for i, lp, o in zip(ids, logprobs, offsets, strict=True)]
+
+    def token_statistics(self, texts: Sequence[str]) -> list[TokenStatistics]:
+        """Of the tokens that `token_logprobs` scores, also the mean and deviation of log p, in the same pass."""
+        ids, _ = self._encode(texts)
+        tables = self._score(ids, TREE_LIMIT if self._reads_trees else 0, statistics)
+        return [as_token_statistics(i[1:], table) for i, table in zip(ids, tables, strict=True)]
 
     def next_token_logprobs(self, prefixes: Sequence[str], words: Sequence[str]) -> Floats:
         """(prefixes, words): log p of " word" after the prefix, summed over the word's tokens."""
@@ -65,18 +75,24 @@ class CausalLM(HFModel):
         ]
         return ids, offsets
 
-    def _score(self, texts: Sequence[Ints], tree_limit: int) -> list[Floats]:
-        """(T-1,) log p of every token but the first, for each text. `tree_limit` 0: every text on its own."""
+    def _score(self, texts: Sequence[Ints], tree_limit: int, measure: Measure | None = None) -> list[Floats]:
+        """(T-1, k) of every token but the first, for each text; only log p where there is no `measure`.
+
+        `tree_limit` 0: every text on its own.
+        """
         # The last token of a text is only predicted, never read.
         trees = grow([ids[:-1] for ids in texts], tree_limit)
-        out: list[Floats] = [np.zeros(0)] * len(texts)
+        out: list[Floats] = [np.zeros((0, 3))] * len(texts)
         # Apart: the mask of a tree would replace the sliding window that a long text in the same batch needs.
         for branching in (True, False):
-            self._score_trees([t for t in trees if (len(t.paths) > 1) == branching and t.ids], texts, out)
+            of_a_kind = [t for t in trees if (len(t.paths) > 1) == branching and t.ids]
+            self._score_trees(of_a_kind, texts, measure or _log_probability, out)
         return out
 
     @torch.inference_mode()
-    def _score_trees(self, trees: Sequence[PrefixTree], texts: Sequence[Ints], out: list[Floats]) -> None:
+    def _score_trees(
+        self, trees: Sequence[PrefixTree], texts: Sequence[Ints], measure: Measure, out: list[Floats]
+    ) -> None:
         """Fill `out` for the texts of these trees, which all branch or all do not."""
 
         def forward(rows: Ints) -> None:
@@ -88,9 +104,8 @@ class CausalLM(HFModel):
                 self._tree_inputs(batch) if len(batch[0].paths) > 1 else padded([t.ids for t in batch], 0, self.device)
             )
             with rows_only(self.module, row, before):
-                logits = self.module(**inputs, use_cache=False).logits[0].float()
-            chosen = (logits.gather(1, token[:, None])[:, 0] - logits.logsumexp(-1)).cpu().double().numpy()
-            _hand_out(batch, chosen, out)
+                logits = self.module(**inputs, use_cache=False).logits[0]
+            _hand_out(batch, measure(logits, token), out)
 
         self._batches.run([len(t.ids) for t in trees], forward)
 
@@ -154,15 +169,21 @@ def _predicted(tree: PrefixTree, texts: Sequence[Ints]) -> list[tuple[int, int]]
     return inside + last
 
 
+def _log_probability(logits: torch.Tensor, tokens: torch.Tensor) -> Floats:
+    """(n, 1) log p of the tokens."""
+    precise = logits.float()
+    return (precise.gather(1, tokens[:, None]) - precise.logsumexp(-1, keepdim=True)).cpu().double().numpy()
+
+
 def _hand_out(batch: Sequence[PrefixTree], chosen: Floats, out: list[Floats]) -> None:
-    """Spread the log-probabilities, in the order of `_predicted`, over the texts whose path crosses them."""
+    """Spread the (n, k) numbers, in the order of `_predicted`, over the texts whose path crosses them."""
     start = 0
     for tree in batch:
         inside = np.array(tree.parent) >= 0
-        of_node = np.zeros(len(tree.ids))
+        of_node = np.zeros((len(tree.ids), chosen.shape[1]))
         of_node[inside] = chosen[start : start + int(inside.sum())]
         start += int(inside.sum())
         for path, text in zip(tree.paths, tree.texts, strict=True):
             if path:
-                out[text] = np.append(of_node[path[1:]], chosen[start])
+                out[text] = np.append(of_node[path[1:]], chosen[start : start + 1], axis=0)
                 start += 1

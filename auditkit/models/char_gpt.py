@@ -17,7 +17,8 @@ from auditkit.errors import DataError, MissingCapability, ModelError, Vocabulary
 from auditkit.models.batching import Batcher, pad
 from auditkit.models.char_tokenizer import CharTokenizer
 from auditkit.models.char_transformer import CharGPTConfig, CharTransformer
-from auditkit.models.protocols import Floats, Ints, TokenScores
+from auditkit.models.protocols import Floats, Ints, TokenScores, TokenStatistics
+from auditkit.models.token_statistics import as_token_statistics, statistics
 from auditkit.models.weights import parameter_count, pick_device, pick_dtype, weights_sha256
 from auditkit.progress import advance
 from auditkit.report import write_atomically
@@ -144,18 +145,26 @@ class CharGPT(CharModel):
         A text is cut to the context, and a character outside the vocabulary is scored as the tokenizer's fallback;
         both are counted in `notices`. Without a newline in the vocabulary the first character is not scored.
         """
-        context, start = self.config.context, self.tokenizer.start
-        too_long = sum(len(text) > context for text in texts)
-        if too_long:
-            self.notices[f"texts truncated to {context} characters"] += too_long
-        sequences = [start + self._encode(text[:context]) for text in texts]
+        sequences, start = self._sequences(texts), len(self.tokenizer.start)
         scores: list[TokenScores] = [_score([], np.empty((0, 1)), 0)] * len(texts)
 
         def take(i: int, logp: Floats) -> None:
-            scores[i] = _score(sequences[i][1:], logp, 1 - len(start))
+            scores[i] = _score(sequences[i][1:], logp, 1 - start)
 
         self._distributions([s[:-1] for s in sequences], take)
         return scores
+
+    def token_statistics(self, texts: Sequence[str]) -> list[TokenStatistics]:
+        """Of the characters that `token_logprobs` scores, also the mean and deviation of log p, in the same pass."""
+        sequences = self._sequences(texts)
+        found: list[TokenStatistics] = [as_token_statistics([], np.zeros((0, 3)))] * len(texts)
+
+        def take(i: int, logp: Floats) -> None:
+            targets = sequences[i][1:]
+            found[i] = as_token_statistics(targets, statistics(torch.from_numpy(logp), torch.tensor(targets)))
+
+        self._distributions([s[:-1] for s in sequences], take)
+        return found
 
     def next_token_logprobs(self, prefixes: Sequence[str], words: Sequence[str]) -> Floats:
         """(len(prefixes), len(words)): log p(word | prefix), the space before the word and its end included.
@@ -202,6 +211,14 @@ class CharGPT(CharModel):
             out.append(self.tokenizer.decode(ids[written:]))
             advance(done, len(texts))
         return out
+
+    def _sequences(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text, cut (and counted) at the context, behind the start."""
+        context = self.config.context
+        too_long = sum(len(text) > context for text in texts)
+        if too_long:
+            self.notices[f"texts truncated to {context} characters"] += too_long
+        return [self.tokenizer.start + self._encode(text[:context]) for text in texts]
 
     def _encode(self, text: str) -> list[int]:
         ids, replaced = self.tokenizer.encode(text)

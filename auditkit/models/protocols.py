@@ -81,6 +81,36 @@ class ScoresText(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class TokenStatistics:
+    """Per-token log-probabilities of one text, and what the model expected them to be.
+
+    Attributes:
+        ids: (T,) the token ids that were scored.
+        logprobs: (T,) log p of each, in nats.
+        means: (T,) mean of log p(z) over z drawn from the model's own distribution at that position.
+        stds: (T,) standard deviation of the same.
+    """
+
+    ids: Ints
+    logprobs: Floats
+    means: Floats
+    stds: Floats
+
+
+@runtime_checkable
+class PredictsTokens(Protocol):
+    """A language model that gives out, in one reading of a text, all that likelihood attacks need.
+
+    A causal model predicts a token from those before it, in one forward pass a text; a masked model from all others
+    (pseudo-likelihood, Salazar et al. 2020), in as many forward passes as the text has tokens.
+    """
+
+    def token_statistics(self, texts: Sequence[str]) -> list[TokenStatistics]:
+        """Statistics of every token that can be predicted; the same whatever else is in `texts`."""
+        ...
+
+
 class MaskQuery(NamedTuple):
     """One masked position of one sequence, and the token ids whose log-probability is wanted there.
 

@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from auditkit.privacy.accounting import Phase, PrivacyCost, account, affordable_steps, noise_multiplier_for
     from auditkit.privacy.bookkeeping import BookKeeping
     from auditkit.privacy.doctor import examine
+    from auditkit.privacy.engine import PrivacyEngine
     from auditkit.privacy.ledger import Ledger, read_ledger
+    from auditkit.privacy.opacus_mode import register_with_opacus
     from auditkit.privacy.sampling import PoissonSampler, ShuffledSampler
     from auditkit.privacy.training import PrivateTrainingResult, train
 
@@ -17,7 +19,9 @@ _HOMES = {
     "accounting": ("Phase", "PrivacyCost", "account", "affordable_steps", "noise_multiplier_for"),
     "bookkeeping": ("BookKeeping",),
     "doctor": ("examine",),
+    "engine": ("PrivacyEngine",),
     "ledger": ("Ledger", "read_ledger"),
+    "opacus_mode": ("register_with_opacus",),
     "sampling": ("PoissonSampler", "ShuffledSampler"),
     "training": ("PrivateTrainingResult", "train"),
 }
@@ -29,6 +33,7 @@ __all__ = [
     "Phase",
     "PoissonSampler",
     "PrivacyCost",
+    "PrivacyEngine",
     "PrivateTrainingResult",
     "ShuffledSampler",
     "account",
@@ -36,6 +41,7 @@ __all__ = [
     "examine",
     "noise_multiplier_for",
     "read_ledger",
+    "register_with_opacus",
     "train",
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -45,7 +46,9 @@ class LowRankAdapters:
         if isinstance(lora, int):
             lora = peft.LoraConfig(r=lora, lora_alpha=2 * lora, target_modules=_inner_linears(module))
         try:
-            self.tuner = peft.tuners.lora.LoraModel(module, lora, "default")
+            with warnings.catch_warnings():  # of GPT-2's transposed layers, which peft then treats as it should
+                warnings.filterwarnings("ignore", message="fan_in_fan_out")
+                self.tuner = peft.tuners.lora.LoraModel(module, copy.deepcopy(lora), "default")  # peft writes into it
         except ValueError as e:
             raise InputError(f"the adapters do not fit this model: {e}") from e
         if isinstance(model, Classifier):

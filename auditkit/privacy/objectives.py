@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -226,7 +227,7 @@ class Similarity(_LossAsMetric):
     def of(cls, model: SentenceEncoder, records: Sequence[Any]) -> Similarity:
         """Both texts cut to the encoder's longest input."""
         triples = _tuples(records, 3, "(text, text, similarity) triples")
-        outside = [s for _, _, s in triples if not (isinstance(s, int | float) and -1 <= s <= 1)]
+        outside = [s for _, _, s in triples if not (isinstance(s, Real) and -1 <= float(s) <= 1)]
         if outside:
             raise DataError(f"similarity {outside[0]!r}; expected a number from -1 to 1")
         longest, module = model.module.max_seq_length, model.module
@@ -266,7 +267,10 @@ class Translation(_LossAsMetric):
         """The target by the tokenizer's rules for targets."""
         pairs = _tuples(records, 2, "(source, target) pairs")
         sources, targets = (_texts([pair[side] for pair in pairs]) for side in (0, 1))
-        encoded = model.tokenizer(text_target=targets, truncation=True, max_length=model.context)["input_ids"]
+        encoded = model.tokenizer(text_target=targets, verbose=False)["input_ids"]
+        if too_long := sum(len(ids) > model.context for ids in encoded):
+            _count(model, f"targets truncated to {model.context} tokens", too_long)
+            encoded = model.tokenizer(text_target=targets, truncation=True, max_length=model.context)["input_ids"]
         return cls(model, _encode(model, sources), encoded)
 
     def batch(self, examples: Sequence[int], rng: np.random.Generator) -> Batch:
@@ -287,6 +291,8 @@ def objective_for(model: Any, records: Sequence[Any]) -> Objective:
         MissingCapability: no objective for this kind of model.
         DataError: no records, or records of another form.
     """
+    if isinstance(records, str):
+        raise DataError("a single text; expected a list of records, since each of its characters would count as one")
     if not len(records):
         raise DataError("no records to learn from; expected at least one")
     if isinstance(model, CharModel):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import distributed
+
+from auditkit.errors import InputError
 
 T = TypeVar("T")
 
@@ -61,10 +63,25 @@ def add_up(parameters: Iterable[torch.nn.Parameter]) -> None:
             distributed.all_reduce(p.grad)
 
 
-def joined(values: list[float]) -> list[float]:
-    """The values of all processes, those of the first one first."""
+def from_each(compute: Callable[[], T]) -> list[T]:
+    """What `compute` returns in every process, the first one's first; where one raises, all do.
+
+    Raises:
+        InputError: another process failed; says which, and why.
+    """
     if not together():
-        return values
-    gathered: list[list[float]] = [[] for _ in range(world())]
-    distributed.all_gather_object(gathered, values)
-    return [value for part in gathered for value in part]
+        return [compute()]
+    failure: Exception | None = None
+    answer: tuple[T | None, str | None] = (None, None)
+    try:
+        answer = (compute(), None)
+    except Exception as e:  # raised again below, when the others know of it, so that none waits for ever
+        failure, answer = e, (None, str(e))
+    answers: list[Any] = [None] * world()
+    distributed.all_gather_object(answers, answer)
+    if failure is not None:
+        raise failure
+    for number, (_, error) in enumerate(answers):
+        if error is not None:
+            raise InputError(f"process {number} failed: {error}")
+    return [value for value, _ in answers]

@@ -239,7 +239,7 @@ class Tape(TorchFunctionMode):
         else:
             result = func(*args, **kwargs)
         kind = self._batched if batched else self._shared if shared else self._constant
-        changed = args[0] if layer_rules.changes_first(func) else None
+        changed = args[0] if args and layer_rules.changes_first(func) else None
         for tensor in _tensors((result, changed)):
             if batched or tensor.requires_grad:
                 self._mark(tensor, kind)
@@ -268,7 +268,10 @@ class Tape(TorchFunctionMode):
 
     def _receive(self, gradient: torch.Tensor, note: Callable[[torch.Tensor], None]) -> None:
         if not self._running_backward:
-            raise InputError("backward() was called on a loss; call engine.backward(losses) with the loss per example")
+            raise InputError(
+                "backward() was called on a plain loss; call engine.backward(losses) with the loss per example, or "
+                "backward() of the loss that the private criterion returns"
+            )
         with self.asleep(), torch.autocast(gradient.device.type, enabled=False):
             note(gradient)
 

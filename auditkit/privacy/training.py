@@ -77,8 +77,9 @@ def train(
     """Train a copy of `model` with DP-SGD (Abadi et al., 2016), and account for what really ran.
 
     With `out`, a training that was stopped goes on when it is called again with the same arguments. Steps after the
-    last checkpoint are lost, but stay on the account. Under torchrun, with a process group initialised, the processes
-    share every batch; the first one draws it, adds the noise, and keeps the ledger.
+    last checkpoint are lost, but stay on the account; a seed repeats them, which shows nothing new. Under torchrun,
+    with a process group initialised, the processes share every batch; the first one draws it, adds the noise, and keeps
+    the ledger.
 
     Args:
         model: a char-GPT, or any Hugging Face adapter. Frozen parameters stay frozen.
@@ -93,7 +94,7 @@ def train(
         learning_rate: of AdamW without weight decay.
         optimizer: makes another optimizer from the parameters; it sees private gradients only.
         physical_batch_size: units computed at once; "auto" goes by tokens, and halves when memory runs out. It
-            changes no result.
+            changes no result but what dropout draws.
         mode: see `BookKeeping`.
         lora: rank, or a peft configuration: train low-rank adapters (and a classifier's head) only; they are merged
             at the end.

@@ -6,7 +6,8 @@ batch, so an empty batch is a step like any other. A step stands in the ledger b
 
 from __future__ import annotations
 
-import math
+import hashlib
+import secrets
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from auditkit.privacy.training_state import Log
 TOKENS_PER_BATCH = {"cpu": 4096, "accelerator": 32_768}
 HALF_PRECISION_TOLERANCE = 0.05
 BINS, DECADES = 48, 3  # of the histogram of norms: from C / 1000 to 1000 C
+_DROPOUT, _CHOICE, _INPUTS = 1, 2, 3  # independent streams of random numbers within a step
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,13 @@ class Mechanism:
     max_grad_norm: float
     engine: BookKeeping
 
-    def next_step(self) -> int:
-        """Record the next step and return its number; -1 where it would exceed the target."""
+    def next_step(self, done: int) -> int:
+        """The number of the step after `done` steps, recorded now unless it was before; -1 if it exceeds the target."""
 
         def record() -> int:
             assert self.ledger is not None
+            if done < self.ledger.steps:  # a seeded step that was lost: the same batch, the same noise, nothing new
+                return done
             return self.ledger.record_step() if self.ledger.affords_step() else -1
 
         return processes.first_decides(record)
@@ -90,12 +94,13 @@ class Loop:
         sampler: who is in the batch.
         optimizer: takes the step.
         mechanism: what makes it private.
-        seed: of dropout, masks and the choice among a unit's examples; None draws them from the system.
+        seed: of dropout, masks and the choice among a unit's examples; None draws one from the system.
         examples_per_unit: at most as many of a unit's examples are used in a step.
         budget: tokens of a physical batch, halved when memory runs out; or the number of units, where `fixed`.
         fixed: whether `budget` counts units.
         log: what is noted on the way.
         witness: units that an audit puts in.
+        settled: whether weights and log belong to the same step; False while one is being applied.
     """
 
     module: Any
@@ -110,6 +115,7 @@ class Loop:
     fixed: bool
     log: Log = field(default_factory=Log)
     witness: Witness | None = None
+    settled: bool = True
 
     @property
     def trainable(self) -> list[torch.nn.Parameter]:
@@ -135,16 +141,18 @@ class Loop:
         drawn = processes.first_decides(lambda: self.sampler.batch(number))
         ours = drawn[drawn < len(self.units)]
         mine = ours[processes.rank() :: processes.world()]
-        while not self._gather(mine, number):
-            pass
+        parts = processes.from_each(lambda: self._gather(mine, number))
         if self.witness is not None and processes.rank() == 0:
             self.witness.add(self.trainable, drawn[drawn >= len(self.units)] - len(self.units))
         self._release(number)
         if self.witness is not None:
             self.witness.observe(self.trainable, number)
+        self.settled = False
         self.optimizer.step()
-        self.optimizer.zero_grad()
+        self._clear()
+        self._note([loss for losses, _ in parts for loss in losses], [norm for _, norms in parts for norm in norms])
         self.log.seconds.append(time.perf_counter() - started)
+        self.settled = True
 
     def verify_first_step(self, before: dict[str, Any]) -> None:
         """Check after step 1 that exactly the trainable parameters moved, and that norms are still exact.
@@ -175,21 +183,27 @@ class Loop:
         self.module.train(was_training)
         return values
 
-    def _gather(self, mine: Indices, number: int) -> bool:
-        """Add up the gradients of this process's units; False where memory ran out and smaller parts may do."""
-        rng = self._seeded(number)
-        chosen = [self._examples(int(u), rng) for u in mine]
+    def _gather(self, mine: Indices, number: int) -> tuple[list[float], list[float]]:
+        """Add up the gradients of this process's units, in smaller parts if memory runs out: their losses and norms."""
+        entropy = [secrets.randbits(128)] if self.seed is None else [self.seed, number]
+        while True:
+            self._clear()
+            try:
+                return self._add_up(mine, entropy)
+            except torch.OutOfMemoryError as e:
+                self._halve(len(mine), e)
+
+    def _add_up(self, mine: Indices, entropy: list[int]) -> tuple[list[float], list[float]]:
+        """What is random about a unit depends on the step and the unit alone, not on the parts or the processes."""
+        dropout = np.random.default_rng([*entropy, _DROPOUT, processes.rank() + 1])
+        torch.manual_seed(int(dropout.integers(2**63)))
+        chosen = [self._examples(int(u), np.random.default_rng([*entropy, _CHOICE, int(u) + 1])) for u in mine]
         losses, norms = [], []
-        try:
-            for rows in self._by_length(np.arange(len(chosen)), [self._tokens(c) for c in chosen]):
-                part = self._part([chosen[r] for r in rows], rng)
-                losses += part[0]
-                norms += part[1]
-        except torch.OutOfMemoryError as e:
-            self._halve(len(chosen), e)
-            return False
-        self._note(losses, norms)
-        return True
+        for rows in self._by_length(np.arange(len(chosen)), [self._tokens(c) for c in chosen]):
+            part = self._part([chosen[r] for r in rows], np.random.default_rng([*entropy, _INPUTS]))
+            losses += part[0]
+            norms += part[1]
+        return losses, norms
 
     def _part(self, chosen: list[Indices], rng: np.random.Generator) -> tuple[list[float], list[float]]:
         """One physical batch: its losses and, where private, its norms."""
@@ -206,7 +220,6 @@ class Loop:
         if self.mechanism is None:
             loss = losses()
             (loss.sum() / self.sampler.expected_batch_size).backward()
-            _refuse_not_finite(loss)
             return loss.detach().tolist(), []
         engine = self.mechanism.engine
         engine.rows_per_example = self.objective.rows * width
@@ -227,9 +240,14 @@ class Loop:
             )
         else:
             processes.add_up(self.trainable)
+            _refuse_not_finite(self.trainable)
+
+    def _clear(self) -> None:
+        """Forget all gradients, also of parameters that the optimizer does not know."""
+        for p in self.trainable:
+            p.grad = None
 
     def _note(self, losses: list[float], norms: list[float]) -> None:
-        losses, norms = processes.joined(losses), processes.joined(norms)
         if losses:
             self.log.losses.append(float(np.mean(losses)))
         if self.mechanism is None:
@@ -267,16 +285,8 @@ class Loop:
         if self.budget <= smallest or units == 0:
             raise ModelError("out of memory on a single unit; use a shorter context or examples_per_unit=1") from error
         self.budget //= 2
-        self.optimizer.zero_grad()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-    def _seeded(self, number: int) -> np.random.Generator:
-        """A generator for this step in this process; torch's, which dropout uses, is seeded from it as well."""
-        entropy = None if self.seed is None else [self.seed, number, processes.rank(), 1]
-        rng = np.random.default_rng(entropy)
-        torch.manual_seed(int(rng.integers(2**63)))
-        return rng
 
     def _losses_of(self, examples: torch.Tensor) -> torch.Tensor:
         batch = self.objective.batch(examples.tolist(), np.random.default_rng(0))
@@ -297,15 +307,15 @@ def automatic_budget(module: Any) -> int:
     return token_budget(next(module.parameters()).device, **TOKENS_PER_BATCH)
 
 
-def fingerprints(module: Any) -> dict[str, int]:
-    """A checksum of every parameter: the sum of its bits, read as whole numbers."""
-    kinds = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-    return {
-        name: int(p.detach().contiguous().view(kinds[p.element_size()]).sum()) for name, p in module.named_parameters()
-    }
+def fingerprints(module: Any) -> dict[str, str]:
+    """sha256 of every parameter's bytes."""
+    flat = {name: p.detach().cpu().contiguous().reshape(-1) for name, p in module.named_parameters()}
+    return {name: hashlib.sha256(memoryview(p.view(torch.uint8).numpy())).hexdigest() for name, p in flat.items()}
 
 
-def _refuse_not_finite(losses: torch.Tensor) -> None:
-    broken = [value for value in losses.tolist() if not math.isfinite(value)]
+def _refuse_not_finite(parameters: Sequence[torch.nn.Parameter]) -> None:
+    broken = sum(p.grad is not None and not bool(p.grad.isfinite().all()) for p in parameters)
     if broken:
-        raise InputError(f"{len(broken)} of {len(losses)} losses are not finite; lower the learning rate")
+        raise InputError(
+            f"the gradients of {broken} of {len(parameters)} parameters are not finite; lower the learning rate"
+        )

@@ -23,7 +23,7 @@ from auditkit.privacy.bookkeeping import BookKeeping
 from auditkit.privacy.ledger import Ledger
 from auditkit.privacy.noise import noise_source
 from auditkit.privacy.objectives import Objective
-from auditkit.privacy.sampling import Indices, Sampler, group_examples
+from auditkit.privacy.sampling import Indices, Sampler, ShuffledSampler, group_examples
 from auditkit.privacy.settings import check_delta
 from auditkit.privacy.training_loop import Loop, Mechanism, Witness, automatic_budget, fingerprints
 from auditkit.privacy.training_settings import Settings
@@ -78,12 +78,10 @@ class Run:
         units = _units(len(objective.lengths), settings)
         sampler = settings.make_sampler(len(units) + (0 if witness is None else witness.units))
         noise_multiplier = _noise_multiplier(settings, sampler)
-        start = weights_sha256(model.module)
         adapters = None if settings.lora is None else LowRankAdapters(model, settings.lora)
         parameters = [p for p in model.module.parameters() if p.requires_grad]
         if not parameters:
             raise InputError("no parameter is trainable; set requires_grad on those to train, or give lora=8")
-        processes.same_start(model.module.parameters())
         loop = Loop(
             module=model.module,
             objective=objective,
@@ -99,9 +97,9 @@ class Run:
         )
         if loop.mechanism is not None:
             loop.examine()
-        return cls(
-            settings, model, loop, held_out, folder, adapters, _fingerprint(objective, units, settings, start), keep
-        )
+        processes.same_start(model.module.parameters())
+        fingerprint = _fingerprint(objective, units, settings, model.module)
+        return cls(settings, model, loop, held_out, folder, adapters, fingerprint, keep)
 
     def to_the_end(self) -> list[float]:
         """All steps that are left; the scores of the held-out records at the end."""
@@ -111,12 +109,14 @@ class Run:
         first, total = self.steps, self.settings.epochs * self.loop.sampler.steps_per_epoch
         values: list[float] = []
         try:
+            if self._epoch_is_over():  # stopped between its last step and its evaluation
+                values = self._end_epoch()
             while self.steps < total and (number := self._next()) >= 0:
                 self.loop.step(number)
                 self.steps = number + 1
                 if number == first:
                     self.loop.verify_first_step(before)
-                if self.steps % self.loop.sampler.steps_per_epoch == 0:
+                if self._epoch_is_over():
                     values = self._end_epoch()
                 advance(self.steps, total)
                 if time.monotonic() - self.saved_at > SECONDS_BETWEEN_CHECKPOINTS:
@@ -147,36 +147,51 @@ class Run:
         return record
 
     def _begin(self) -> None:
-        log = (
-            None
-            if not self.keep
-            else training_state.restore(self.folder, self.loop.module, self.loop.optimizer, self.fingerprint)
-        )
-        self.loop.log = log or self.loop.log
-        mechanism = self.loop.mechanism
-        if mechanism is None:
-            self.steps = len(self.loop.log.seconds)
+        """Go on from the checkpoint. A seed repeats the steps lost since; without one they stay lost, and spent."""
+        saved = processes.first_decides(self._saved)
+        if saved is not None:
+            training_state.put_back(self.loop.module, self.loop.optimizer, saved)
+            self.loop.log = saved.log
+        self.steps = done = len(self.loop.log.seconds)
+        if (mechanism := self.loop.mechanism) is None:
             return
+        spent = processes.first_decides(lambda: self._open_ledger(mechanism))
+        if spent < done:
+            raise InputError(
+                f"{self.folder} holds a model of {done} steps and a ledger of {spent}: what it cost is unknown; "
+                "restore ledger.json from a copy, or discard the model"
+            )
+        if self.settings.seed is None and spent > done:
+            self.steps = spent
+            self.model.notices["training steps lost with an interruption, but spent"] += spent - done
 
-        self.steps = processes.first_decides(lambda: self._open_ledger(mechanism))
+    def _saved(self) -> training_state.Saved | None:
+        if not self.keep:
+            return None
+        saved = training_state.read(self.folder, self.fingerprint)
+        training_state.claim(self.folder, self.fingerprint)
+        return saved
 
     def _open_ledger(self, mechanism: Mechanism) -> int:
         """The steps that the ledger holds already."""
         if mechanism.ledger is None:
             raise InputError("only the first process keeps the ledger")
-        if mechanism.ledger.steps:
-            training_state.refuse_another(self.folder, self.fingerprint)
-        training_state.mark(self.folder, self.fingerprint)
-        mechanism.ledger.begin(
-            self.loop.sampler,
-            noise_multiplier=mechanism.noise_multiplier,
-            max_grad_norm=mechanism.max_grad_norm,
-            noise_policy=mechanism.noise.policy,
-        )
-        return mechanism.ledger.steps
+        spent = mechanism.ledger.steps
+        if spent >= len(self.loop.log.seconds):
+            mechanism.ledger.begin(
+                self.loop.sampler,
+                noise_multiplier=mechanism.noise_multiplier,
+                max_grad_norm=mechanism.max_grad_norm,
+                noise_policy=mechanism.noise.policy,
+            )
+        return spent
 
     def _next(self) -> int:
-        return self.steps if self.loop.mechanism is None else self.loop.mechanism.next_step()
+        return self.steps if self.loop.mechanism is None else self.loop.mechanism.next_step(self.steps)
+
+    def _epoch_is_over(self) -> bool:
+        noted = any(epoch["steps"] == self.steps for epoch in self.loop.log.epochs)
+        return self.steps > 0 and self.steps % self.loop.sampler.steps_per_epoch == 0 and not noted
 
     def _end_epoch(self) -> list[float]:
         log, cost, values = self.loop.log, self.cost(), self._scores()
@@ -197,7 +212,9 @@ class Run:
         return [] if self.held_out is None else self.loop.evaluate(self.held_out)
 
     def _save(self) -> None:
-        if self.keep and processes.rank() == 0:
+        """Never a step half applied, nor weights from which no step can be taken: the last checkpoint stays."""
+        sound = self.loop.settled and all(bool(p.isfinite().all()) for p in self.loop.trainable)
+        if self.keep and sound and processes.rank() == 0:
             training_state.save(self.folder, self.loop.module, self.loop.optimizer, self.loop.log, self.fingerprint)
         self.saved_at = time.monotonic()
 
@@ -223,11 +240,11 @@ class Run:
             "processes": processes.world(),
             "epochs": log.epochs,
             "validation": _validation(self.held_out, values),
-            "gradient_norms": _histogram(log) if private else None,
+            "gradient_norms": _histogram(log) if log.seen else None,
             "seconds_per_step": {"median": median(log.seconds), "n": len(log.seconds)} if log.seconds else None,
             "seed": settings.seed,
             "noise_policy": loop.mechanism.noise.policy if loop.mechanism else None,
-            "sampler_policy": "operating system randomness" if settings.seed is None else "seeded",
+            "sampler_policy": _sampler_policy(settings),
         }
 
 
@@ -256,7 +273,7 @@ def _mechanism(
         return None
     ledger = None
     if processes.rank() == 0:
-        ledger = Ledger(folder / "ledger.json", delta=settings.delta, target_epsilon=settings.target_epsilon)
+        ledger = Ledger(folder / training_state.LEDGER, delta=settings.delta, target_epsilon=settings.target_epsilon)
     noise = noise_source(secure=settings.secure, seed=settings.seed, device=device)
     engine = BookKeeping(model.module, max_grad_norm=settings.max_grad_norm, mode=settings.mode)
     return Mechanism(ledger, noise, noise_multiplier, settings.max_grad_norm, engine)
@@ -273,7 +290,9 @@ def _budget(module: Any, settings: Settings) -> int:
     return automatic_budget(module) if isinstance(size, str) else size
 
 
-def _fingerprint(objective: Objective, units: list[Indices], settings: Settings, start: str) -> str:
+def _fingerprint(objective: Objective, units: list[Indices], settings: Settings, module: Any) -> str:
+    # Without adapters: where there is no seed, they start at random numbers.
+    start = {name: hashed for name, hashed in fingerprints(module).items() if "lora_" not in name}
     digest = hashlib.sha256(json.dumps(settings.fingerprint() | {"start": start}, sort_keys=True).encode())
     for part in dataclasses.fields(objective):  # type: ignore[arg-type]
         if part.name != "model":
@@ -281,6 +300,12 @@ def _fingerprint(objective: Objective, units: list[Indices], settings: Settings,
     for examples in units:
         digest.update(np.asarray(examples, dtype=np.int64).tobytes() + b"|")
     return digest.hexdigest()
+
+
+def _sampler_policy(settings: Settings) -> str:
+    if settings.sampler == ShuffledSampler.kind:
+        return "a public order"
+    return "operating system randomness" if settings.seed is None else "seeded"
 
 
 def _validation(held_out: Objective | None, values: list[float]) -> dict[str, Any] | None:

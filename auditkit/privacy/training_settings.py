@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
@@ -86,6 +87,7 @@ class Settings:
             (self.mode not in MODES, f"mode = {self.mode!r}; expected one of {', '.join(MODES)}"),
             (self.sampler not in SAMPLERS, f"sampler = {self.sampler!r}; expected one of {', '.join(SAMPLERS)}"),
             (self.examples_per_unit < 1, f"examples_per_unit = {self.examples_per_unit}; expected 1 or more"),
+            (self.seed is not None and self.seed < 0, f"seed = {self.seed}; expected 0 or more"),
             (
                 isinstance(self.lora, int) and self.lora < 1,
                 f"lora = {self.lora}; expected a rank of 1 or more, a peft.LoraConfig, or None",
@@ -124,10 +126,17 @@ class Settings:
             "noise_multiplier": self.noise_multiplier,
             "max_grad_norm": self.max_grad_norm,
             "learning_rate": self.learning_rate,
-            "lora": str(self.lora),
+            "lora": _lora_settings(self.lora),
             "sampler": self.sampler,
             "unit": self.unit,
             "examples_per_unit": self.examples_per_unit,
             "secure": self.secure,
             "seed": self.seed,
         }
+
+
+def _lora_settings(lora: int | LoraConfig | None) -> Any:
+    """JSON values that are the same in every process, which the order of a set is not."""
+    if lora is None or isinstance(lora, int):
+        return lora
+    return json.loads(json.dumps(lora.to_dict(), default=lambda v: sorted(v) if isinstance(v, set) else str(v)))

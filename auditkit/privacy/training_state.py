@@ -8,15 +8,17 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from auditkit.errors import InputError
+from auditkit.privacy.ledger import read_ledger
 from auditkit.report import write_atomically
 
 CHECKPOINT = "checkpoint.safetensors"
+LEDGER = "ledger.json"
 STARTED = "started.txt"
 
 
@@ -47,6 +49,20 @@ class Log:
     seen_now: int = 0
 
 
+class Saved(NamedTuple):
+    """The content of a checkpoint.
+
+    Attributes:
+        tensors: "model/<name>" and "optimizer/<name>/<key>".
+        numbers: name -> key -> what the optimizer keeps besides tensors.
+        log: what had been noted.
+    """
+
+    tensors: dict[str, torch.Tensor]
+    numbers: dict[str, dict[str, float]]
+    log: Log
+
+
 def save(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, log: Log, fingerprint: str) -> None:
     """Write the state after the last finished step.
 
@@ -68,8 +84,8 @@ def save(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, log:
     write_atomically(folder / CHECKPOINT, content)
 
 
-def restore(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, fingerprint: str) -> Log | None:
-    """Put back what `save` wrote; None where there is nothing yet.
+def read(folder: Path, fingerprint: str) -> Saved | None:
+    """What `save` wrote; None where there is nothing yet.
 
     Raises:
         InputError: the folder holds another training, or a damaged file.
@@ -83,24 +99,38 @@ def restore(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, f
         with safe_open(path, framework="pt") as f:
             header = f.metadata()
             tensors = {key: f.get_tensor(key) for key in f.keys()}  # noqa: SIM118 - not a mapping
-    except (SafetensorError, OSError) as e:
+        saved = Saved(tensors, json.loads(header["numbers"]), Log(**json.loads(header["log"])))
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as e:
         raise InputError(f"{path} is damaged ({e}); the steps it held are lost: start anew in another folder") from e
     if header["fingerprint"] != fingerprint:
         raise _another(folder)
-    _put_back(module, optimizer, tensors, json.loads(header["numbers"]))
-    return Log(**json.loads(header["log"]))
+    return saved
 
 
-def mark(folder: Path, fingerprint: str) -> None:
-    """Note whose ledger this is before the first step: a training killed before its first checkpoint can go on."""
-    write_atomically(folder / STARTED, fingerprint.encode())
+@torch.no_grad()
+def put_back(module: nn.Module, optimizer: torch.optim.Optimizer, saved: Saved) -> None:
+    """Set weights and the optimizer's state to what was saved."""
+    for name, p in _trained(module).items():
+        p.copy_(saved.tensors[f"model/{name}"])
+        prefix = f"optimizer/{name}/"
+        state = {k.removeprefix(prefix): t for k, t in saved.tensors.items() if k.startswith(prefix)}
+        # Adam's step counter stays on the CPU; everything of the parameter's shape goes where that is.
+        placed = {key: t.to(p.device) if t.shape == p.shape else t for key, t in state.items()}
+        if placed or name in saved.numbers:
+            optimizer.state[p] = placed | saved.numbers.get(name, {})
 
 
-def refuse_another(folder: Path, fingerprint: str) -> None:
-    """Raise InputError where the folder was marked by another training, or by none."""
-    path = folder / STARTED
-    if not path.exists() or path.read_text() != fingerprint:
+def claim(folder: Path, fingerprint: str) -> None:
+    """Note whose folder this is before the first step: a training killed before its first checkpoint can go on.
+
+    Raises:
+        InputError: the ledger there holds steps of another training.
+    """
+    mark, ledger = folder / STARTED, folder / LEDGER
+    ours = mark.exists() and mark.read_text() == fingerprint
+    if not ours and ledger.exists() and read_ledger(ledger).steps:
         raise _another(folder)
+    write_atomically(mark, fingerprint.encode())
 
 
 def _another(folder: Path) -> InputError:
@@ -108,18 +138,6 @@ def _another(folder: Path) -> InputError:
         f"{folder} holds a training with other data, weights or settings; give this one a folder of its own, or go on "
         "with what was given there"
     )
-
-
-@torch.no_grad()
-def _put_back(module: nn.Module, optimizer: torch.optim.Optimizer, tensors: Any, numbers: Any) -> None:
-    for name, p in _trained(module).items():
-        p.copy_(tensors[f"model/{name}"])
-        prefix = f"optimizer/{name}/"
-        state = {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
-        # Adam's step counter stays on the CPU; everything of the parameter's shape goes where that is.
-        placed = {key: t.to(p.device) if t.shape == p.shape else t for key, t in state.items()}
-        if placed or name in numbers:
-            optimizer.state[p] = placed | numbers.get(name, {})
 
 
 def _trained(module: nn.Module) -> dict[str, nn.Parameter]:

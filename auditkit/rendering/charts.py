@@ -55,23 +55,23 @@ def interval_plot(rows: Sequence[IntervalRow], *, axis: str, ideal: float | None
     labels = [mark["label"] for mark in marks]
     y = alt.Y("label:N", scale=alt.Scale(domain=labels), title=None, axis=_row_axis())
     base = alt.Chart(alt.InlineData(values=marks)).encode(y=y)
-    x = {"title": axis, "scale": alt.Scale(zero=False, nice=True, padding=6)}
+    x = {"title": printable(axis), "scale": alt.Scale(zero=False, nice=True, padding=6)}
     nulls = base.transform_filter("isValid(datum.null)")
     layers = [
         nulls.mark_rule(strokeWidth=9, color=PALETTE["null"], opacity=0.3).encode(
             x=alt.X("null_low:Q", **x), x2="null_high:Q"
         ),
         nulls.mark_point(filled=False, size=55, color=PALETTE["null"], strokeWidth=1.6).encode(x=alt.X("null:Q", **x)),
-        base.mark_rule(strokeWidth=2.2).encode(x=alt.X("low:Q", **x), x2="high:Q", color=_colour()),
+        base.mark_rule(strokeWidth=2.2).encode(x=alt.X("low:Q", **x), x2="high:Q", color=outcome_colour()),
         base.mark_point(filled=True, size=80, opacity=1).encode(
             x=alt.X("value:Q", **x),
-            color=_colour(),
+            color=outcome_colour(),
             shape=alt.Shape("shape:N", scale=None),
         ),
     ]
     if ideal is not None:
-        layers.insert(0, _line(x=ideal))
-    return _svg(alt.layer(*layers), width=PLOT_WIDTH, height=ROW_HEIGHT * len(rows))
+        layers.insert(0, reference_line(x=ideal))
+    return to_svg(alt.layer(*layers), width=PLOT_WIDTH, height=ROW_HEIGHT * len(rows))
 
 
 def gap_scatter(points: Sequence[Mapping[str, Any]]) -> str:
@@ -104,7 +104,7 @@ def gap_scatter(points: Sequence[Mapping[str, Any]]) -> str:
         .encode(text="name:N")
         for side in ("left", "right")
     ]
-    return _svg(alt.layer(_line(y=0), dots, *names), width=SCATTER_WIDTH, height=SCATTER_HEIGHT)
+    return to_svg(alt.layer(reference_line(y=0), dots, *names), width=SCATTER_WIDTH, height=SCATTER_HEIGHT)
 
 
 def _mark(row: IntervalRow) -> dict[str, Any]:
@@ -133,14 +133,15 @@ def _side(point: Mapping[str, Any]) -> str:
     return "left" if point["female_share"] < 0.6 else "right"
 
 
-def _colour() -> Any:
+def outcome_colour() -> Any:
+    """The colour channel of a mark: what failed stands out; its shape says so too."""
     import altair as alt
 
     failed = alt.datum.outcome == "FAIL"
     return alt.condition(failed, alt.value(PALETTE["fail"]), alt.value(PALETTE["measured"]))
 
 
-def _line(**at: float) -> Any:
+def reference_line(**at: float) -> Any:
     """The dashed line that a value is compared with."""
     import altair as alt
 
@@ -164,7 +165,7 @@ def _row_axis() -> Any:
     )
 
 
-def _svg(chart: Any, *, width: int, height: int) -> str:
+def to_svg(chart: Any, *, width: int, height: int) -> str:
     """Draw `chart` in the house style."""
     import vl_convert
 

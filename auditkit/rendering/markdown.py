@@ -41,11 +41,8 @@ def render_summary(report: AuditReport) -> str:
         escape(narrative.headline(verdicts)),
         "",
         *_gate(verdicts),
-        "### What is not known",
-        "",
-        *(f"* {escape(sentence)}" for sentence in narrative.unknowns(report)),
-        "",
-        f"### {len(report.measurements)} measurements",
+        *_unknowns(report),
+        f"### {len(report.measurements)} measurement{'s' if len(report.measurements) != 1 else ''}",
         "",
         *table(("Measurement", "Value", "95 % interval", "n", "Ideal"), map(_measurement, report.measurements)),
     ]
@@ -68,6 +65,11 @@ def _gate(verdicts: Verdicts) -> list[str]:
         for v in narrative.worst_first(verdicts)
     ]
     return [*table(("Verdict", "Measurement", "Value", "95 % interval", "Limit", "n", "Why"), rows), ""]
+
+
+def _unknowns(report: AuditReport) -> list[str]:
+    found = [f"* {escape(sentence)}" for sentence in narrative.unknowns(report)]
+    return ["### What is not known", "", *found, ""] if found else []
 
 
 def _measurement(m: Measurement) -> tuple[str, str, str, str, str]:

@@ -12,6 +12,7 @@ from auditkit.measurement import Measurement
 from auditkit.rendering import charts, evidence, narrative, svg
 from auditkit.rendering.descriptions import Description, describe
 from auditkit.rendering.formatting import number, parts, plain, quantity, scalar, sentence_case, shortened
+from auditkit.rendering.private_training import PrivateTrainings, arrange
 from auditkit.report import AuditReport
 
 MAX_CHARTS = 3  # of one probe; what is not drawn is in its table
@@ -99,7 +100,7 @@ class Validity:
 
 @dataclass(frozen=True, slots=True)
 class ProbeSection:
-    """Everything that the page shows of one probe."""
+    """Everything that the page shows of one probe; private trainings have charts of their own instead of figures."""
 
     id: str
     probe: str
@@ -111,6 +112,7 @@ class ProbeSection:
     extremes: Sequence[Extreme]
     more_extremes: int
     validity: Sequence[Validity]
+    private: PrivateTrainings | None = None
 
 
 def sections(report: AuditReport) -> list[ProbeSection]:
@@ -137,7 +139,8 @@ def _outcomes(verdicts: Sequence[Verdict]) -> dict[str, str]:
 
 
 def _section(id: str, probe: str, rows: Sequence[Row]) -> ProbeSection:
-    drawn = _charted_metrics(rows)
+    private = arrange(id, [r.measurement for r in rows], {r.measurement.id: r.outcome for r in rows})
+    drawn = [] if private else _charted_metrics(rows)
     figures = [_figure(f"{id}-{i}", [r for r in rows if r.metric == metric]) for i, metric in enumerate(drawn)]
     extremes = _extremes(r.measurement for r in rows)
     return ProbeSection(
@@ -151,6 +154,7 @@ def _section(id: str, probe: str, rows: Sequence[Row]) -> ProbeSection:
         extremes=extremes[:MAX_EXTREMES],
         more_extremes=max(0, len(extremes) - MAX_EXTREMES),
         validity=[_validity(r) for r in rows if evidence.validity(r.measurement)],
+        private=private,
     )
 
 

@@ -21,6 +21,7 @@ from auditkit.models.protocols import (
     Generates,
     MaskQuery,
     Model,
+    PredictsTokens,
     ScoresText,
 )
 from auditkit.probes.base import ItemScore, ProbeResult, generator
@@ -220,6 +221,30 @@ def _check_scores_text(model: Any, texts: Sequence[str]) -> Iterator[str]:
     yield from _logprob_problems("next_token_logprobs", table)
 
 
+def _check_predicts_tokens(model: Any, texts: Sequence[str]) -> Iterator[str]:
+    found = model.token_statistics(texts)
+    if any(not len(s.ids) == len(s.logprobs) == len(s.means) == len(s.stds) for s in found):
+        yield "token_statistics: ids, logprobs, means and stds have different lengths"
+        return
+    yield from _differences(
+        "token_statistics", lambda ts: [(s.logprobs, s.means, s.stds) for s in model.token_statistics(ts)], texts
+    )
+    for text, s in zip(texts, found, strict=False):
+        yield from _logprob_problems(f"token_statistics({text!r})", s.logprobs)
+        yield from _logprob_problems(f"token_statistics({text!r}), means", s.means)
+        if not np.isfinite(s.stds).all() or np.min(s.stds, initial=0.0) < 0:
+            yield f"token_statistics({text!r}), stds: expected finite numbers, at least 0"
+    if isinstance(model, ScoresText):
+        yield from _contradictions(texts, found, model.token_logprobs(texts))
+
+
+def _contradictions(texts: Sequence[str], some: Sequence[Any], others: Sequence[Any]) -> Iterator[str]:
+    """A causal model has one log-probability for a token, whichever way it is asked."""
+    for text, a, b in zip(texts, some, others, strict=False):
+        if a.ids.tolist() != b.ids.tolist() or not np.allclose(a.logprobs, b.logprobs, atol=TOLERANCE):
+            yield f"token_statistics({text!r}): other tokens or log-probabilities than those of token_logprobs"
+
+
 def _check_fills_mask(model: Any, texts: Sequence[str]) -> Iterator[str]:
     queries = []
     for text, encoded in zip(texts, model.encode(texts), strict=True):
@@ -277,6 +302,7 @@ def _logprob_problems(name: str, logprobs: Any) -> Iterator[str]:
 
 CAPABILITIES: dict[type, Callable[[Any, Sequence[str]], Iterator[str]]] = {
     ScoresText: _check_scores_text,
+    PredictsTokens: _check_predicts_tokens,
     FillsMask: _check_fills_mask,
     EmbedsText: _check_embeds_text,
     EmbedsWords: _check_embeds_words,

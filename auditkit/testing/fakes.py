@@ -13,7 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from auditkit.errors import VocabularyError
-from auditkit.models.protocols import Encoded, Fill, Floats, MaskQuery, TokenScores, UnmaskedScores
+from auditkit.models.protocols import (
+    Encoded,
+    Fill,
+    Floats,
+    MaskQuery,
+    TokenScores,
+    TokenStatistics,
+    UnmaskedScores,
+)
 
 _COMMON = """a an the this that is was are were be been not very and or but because of to in on at with for from by as
 he she they him her his hers their man woman men women boy girl father mother son daughter husband wife people person
@@ -107,6 +115,14 @@ class _Network:
         shifted = logits - logits.max()
         return np.asarray(shifted - np.log(np.exp(shifted).sum()))
 
+    def _statistics(self, ids: Sequence[int], logprobs: Sequence[Floats]) -> TokenStatistics:
+        """`ids`, and of each the (vocabulary,) log-probabilities of all that could stand in its place."""
+        table = np.reshape(logprobs, (len(ids), len(self.vocabulary)))
+        means = (np.exp(table) * table).sum(axis=1)
+        variances = (np.exp(table) * (table - means[:, None]) ** 2).sum(axis=1)
+        tokens = np.array(ids, dtype=np.int64)
+        return TokenStatistics(tokens, table[np.arange(len(tokens)), tokens], means, np.sqrt(variances))
+
     def word_id(self, word: str) -> int | None:
         """The id of a word of the vocabulary; None for one that is spelled out."""
         pieces = self._pieces(word)
@@ -114,7 +130,7 @@ class _Network:
 
 
 class FakeMaskedLM(_Network):
-    """Satisfies `FillsMask`."""
+    """Satisfies `FillsMask` and `PredictsTokens`."""
 
     task = "masked-lm"
 
@@ -147,6 +163,14 @@ class FakeMaskedLM(_Network):
             scores.append(UnmaskedScores(logprobs, np.full(len(inner), 1 / len(ids))))
         return scores
 
+    def token_statistics(self, texts: Sequence[str]) -> list[TokenStatistics]:
+        """As `PredictsTokens.token_statistics`: each token masked in turn."""
+        found = []
+        for encoded in self.encode(texts):
+            ids, inner = encoded.ids.tolist(), np.flatnonzero(~encoded.special).tolist()
+            found.append(self._statistics([ids[i] for i in inner], [self._around(ids, i) for i in inner]))
+        return found
+
     def fill(self, texts: Sequence[str], k: int = 5) -> list[list[Fill]]:
         """As `FillsMask.fill`. The masks are independent of each other here, so the joint is the product."""
         return [self._fill(text, k) for text in texts]
@@ -169,7 +193,7 @@ class FakeMaskedLM(_Network):
 
 
 class FakeCausalLM(_Network):
-    """Satisfies `ScoresText` and `Generates`."""
+    """Satisfies `ScoresText`, `PredictsTokens` and `Generates`."""
 
     task = "causal-lm"
 
@@ -182,6 +206,11 @@ class FakeCausalLM(_Network):
         logprobs = [self._logprobs(ids[:i])[token] for i, token in enumerate(ids)]
         offsets = np.array([p[1:3] for p in pieces], dtype=np.int64).reshape(-1, 2)
         return TokenScores(np.array(ids, dtype=np.int64), np.array(logprobs, dtype=np.float64), offsets)
+
+    def token_statistics(self, texts: Sequence[str]) -> list[TokenStatistics]:
+        """As `PredictsTokens.token_statistics`, in one pass from left to right."""
+        rows = [[p[0] for p in self._pieces(text)] for text in texts]
+        return [self._statistics(ids, [self._logprobs(ids[:i]) for i in range(len(ids))]) for ids in rows]
 
     def next_token_logprobs(self, prefixes: Sequence[str], words: Sequence[str]) -> Floats:
         """As `ScoresText.next_token_logprobs`."""

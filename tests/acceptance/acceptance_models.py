@@ -1,9 +1,9 @@
 """Models that audit.yaml names. They live in a module of their own because the command under test imports them."""
 
-from auditkit.testing import FakeEncoder, FakeMaskedLM, FakeWordVectors
+from auditkit.testing import FakeClassifier, FakeEncoder, FakeMaskedLM, FakeWordVectors
 
 
-class Everything(FakeMaskedLM, FakeEncoder, FakeWordVectors):
+class Everything(FakeMaskedLM, FakeEncoder, FakeWordVectors, FakeClassifier):
     """Offers what every built-in probe asks for."""
 
 

@@ -2,10 +2,12 @@
 
 import json
 import re
+import runpy
 import shutil
 import time
 from html.parser import HTMLParser
 from itertools import product
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pandas as pd
@@ -15,6 +17,8 @@ from auditkit.plugins import BUILTIN_PROBES
 
 from .acceptance_models import Hostile
 from .conftest import run, start
+
+FOLDERS = runpy.run_path(str(Path(__file__).parents[1] / "fixtures" / "make_training_folders.py"))
 
 # --- data in the published formats, small enough to take no time ------------------------------------------------
 
@@ -64,6 +68,8 @@ BBQ = [
     }
     for number, (job, condition, polarity) in enumerate(product(JOBS, ("ambig", "disambig"), ("neg", "nonneg")))
 ]
+SENTENCES = [f"The {a} saw the {b} {w}.,positive" for w, a, b in product(("here", "there"), JOBS, JOBS) if a != b]
+TRAINED, UNSEEN = ("\n".join(["text,label", *SENTENCES[part::2]]) for part in (0, 1))
 
 AUDIT = """
 model: acceptance_models:Everything
@@ -79,6 +85,8 @@ probes:
   - stereoset: {data: stereoset.json}
   - winobias: {data: coreference}
   - bbq: {data: bbq.jsonl}
+  - membership: {members: trained.csv, nonmembers: unseen.csv}
+  - dp_sgd: {trainings: {eps-8: trainings/eps-8}}
 gate:
   - {measurement: mask_fill/gender/log_odds, min: -50, max: 50, reason: far away}
   - {measurement: stereotype_pairs/*/metric_score, max: 0, reason: impossible}
@@ -94,9 +102,12 @@ def folder(tmp_path_factory):
     (folder / "crows.csv").write_text(CROWS_PAIRS)
     (folder / "stereoset.json").write_text(json.dumps(STEREOSET))
     (folder / "bbq.jsonl").write_text("".join(json.dumps(row) + "\n" for row in BBQ))
+    (folder / "trained.csv").write_text(TRAINED)
+    (folder / "unseen.csv").write_text(UNSEEN)
     (folder / "coreference").mkdir()
     for name, text in WINOBIAS.items():
         (folder / "coreference" / name).write_text(text)
+    FOLDERS["write_training"](folder / "trainings", "eps-8")
     result = run(folder, "run", "--out", "first", "--junit", "first/junit.xml", "--summary", "first/summary.md")
     assert result.code == 1, result
     return folder

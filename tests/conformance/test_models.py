@@ -1,11 +1,20 @@
 """Every model keeps the contract of `auditkit.models.protocols`; the checks themselves notice when one does not."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from auditkit.models.protocols import Classifies, EmbedsText, EmbedsWords, FillsMask, Generates, ScoresText
+from auditkit.models.protocols import (
+    Classifies,
+    EmbedsText,
+    EmbedsWords,
+    FillsMask,
+    Generates,
+    PredictsTokens,
+    ScoresText,
+)
 from auditkit.testing import (
     ConformanceError,
     FakeCausalLM,
@@ -17,8 +26,8 @@ from auditkit.testing import (
 )
 
 FAKES = {
-    FakeMaskedLM: [FillsMask],
-    FakeCausalLM: [ScoresText, Generates],
+    FakeMaskedLM: [FillsMask, PredictsTokens],
+    FakeCausalLM: [ScoresText, PredictsTokens, Generates],
     FakeEncoder: [EmbedsText],
     FakeWordVectors: [EmbedsWords],
     FakeClassifier: [Classifies],
@@ -32,7 +41,7 @@ def test_the_fakes_conform(fake):
 
 @pytest.mark.parametrize("fake", FAKES)
 def test_each_fake_has_its_capability_and_no_other(fake):
-    every = {FillsMask, ScoresText, Generates, EmbedsText, EmbedsWords, Classifies}
+    every = {FillsMask, ScoresText, PredictsTokens, Generates, EmbedsText, EmbedsWords, Classifies}
     assert {c for c in every if isinstance(fake(), c)} == set(FAKES[fake])
 
 
@@ -77,6 +86,33 @@ def test_logits_sold_as_log_probabilities_are_caught():
             return super()._logprobs(context) + 20
 
     assert "expected finite log-probabilities, at most 0" in problems(Logits())
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"logprobs": lambda s: s.logprobs + 20}, "expected finite log-probabilities, at most 0"),
+        ({"means": lambda s: -s.means}, "means: expected finite log-probabilities, at most 0"),
+        ({"stds": lambda s: s.stds - 100}, "stds: expected finite numbers, at least 0"),
+        ({"stds": lambda s: s.stds[1:]}, "have different lengths"),
+        ({"logprobs": lambda s: s.logprobs - 1}, "other tokens or log-probabilities than those of token_logprobs"),
+    ],
+)
+def test_wrong_token_statistics_are_caught(change, problem):
+    class Wrong(FakeCausalLM):
+        def token_statistics(self, texts):
+            right = super().token_statistics(texts)
+            return [replace(s, **{name: wrong(s) for name, wrong in change.items()}) for s in right]
+
+    assert problem in problems(Wrong())
+
+
+def test_token_statistics_that_depend_on_the_batch_are_caught():
+    class Leaky(FakeMaskedLM):
+        def token_statistics(self, texts):
+            return [replace(s, stds=s.stds + 0.1 * len(texts)) for s in super().token_statistics(texts)]
+
+    assert "token_statistics('Women.'): differs by 0.2 alone and among others" in problems(Leaky())
 
 
 def test_a_dropped_text_is_caught():
@@ -144,3 +180,18 @@ def test_probabilities_of_the_whole_vocabulary_sum_to_one():
     table = model.next_token_logprobs(["the doctor"], ["he", "zoo"])
     assert table.shape == (1, 2)
     assert table[0, 1] == pytest.approx(model.token_logprobs(["the doctor zoo"])[0].logprobs[-3:].sum())
+
+
+@pytest.mark.parametrize("fake", [FakeCausalLM, FakeMaskedLM])
+def test_token_statistics_describe_the_distribution_that_the_token_was_drawn_from(fake):
+    model = fake()
+    (found,) = model.token_statistics(["the zoo"])
+    assert [model.vocabulary[i] for i in found.ids] == ["the", "z", "##o", "##o"]
+    ids = found.ids.tolist()
+    seen = ids[:2] if fake is FakeCausalLM else [model.ids["[CLS]"], *ids[:2], ids[3], model.ids["[SEP]"]]
+    logp = model._logprobs(seen)  # at the third token: a causal model has read two, a masked one all others
+    mean = np.exp(logp) @ logp
+    assert found.logprobs[2] == pytest.approx(logp[ids[2]])
+    assert found.means[2] == pytest.approx(mean)
+    assert found.stds[2] == pytest.approx(np.sqrt(np.exp(logp) @ logp**2 - mean**2))
+    assert len(model.token_statistics([" "])[0].ids) == 0

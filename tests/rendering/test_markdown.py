@@ -48,3 +48,10 @@ def test_a_huge_report_fits_and_says_what_is_missing(make):
 
 def test_within_keeps_everything_that_fits():
     assert within(["a", "b"], 1000) == "a\nb\n"
+
+
+def test_where_everything_is_known_no_gap_is_announced(make):
+    m = Measurement(id="p/g/s", value=1.0, interval=Interval(1, 1), n=5)
+    text = render_summary(make([m], rules=[{"measurement": "p/g/s", "max": 2}]))
+    assert "What is not known" not in text
+    assert "### 1 measurement\n" in text
