@@ -142,7 +142,8 @@ def epsilon_by_epoch(lines: Sequence[Spending]) -> str:
 
     highest, last = max(max(s.epsilons) for s in lines), max(max(s.epochs) for s in lines)
     heights = spread([s.epsilons[-1] / highest for s in lines], LABEL_GAP)
-    x = alt.X("epoch:Q", title="epoch", scale=alt.Scale(domain=[0, last]), axis=alt.Axis(tickMinStep=1, format="d"))
+    whole = list(range(0, last + 1, max(1, math.ceil(last / 10))))
+    x = alt.X("epoch:Q", title="epoch", scale=alt.Scale(domain=[0, last]), axis=alt.Axis(values=whole, format="d"))
     y: dict[str, Any] = {"title": "epsilon spent", "scale": alt.Scale(domain=[0, 1.08 * highest], nice=True)}
     layers = []
     for i, (line, height) in enumerate(zip(lines, heights, strict=True)):
