@@ -43,7 +43,7 @@ class EmbeddingInverter:
     weights: Floats
 
     @classmethod
-    def fit(cls, model: EmbedsText, texts: Sequence[str], *, words: int = 2000, ridge: float = 1e-3) -> Self:
+    def fit(cls, model: EmbedsText, texts: Sequence[str], *, words: int = 2000, ridge: float = 1e-4) -> Self:
         """Learn which words an embedding speaks of.
 
         Args:
@@ -74,24 +74,24 @@ class EmbeddingInverter:
         order = np.argsort(-scores[:, :-1], axis=1)
         return [[self.vocabulary[i] for i in row[:length].tolist()] for row, length in zip(order, lengths, strict=True)]
 
-    def text(self, embedding: Vectors, *, candidates: int = 20, rounds: int = 12) -> str:
+    def text(self, embedding: Vectors, *, candidates: int = 20, rounds: int = 8) -> str:
         """A text whose embedding is near `embedding` (D,): the nearest public text, improved one word at a time.
 
-        Each round tries every replacement and insertion by one of the surest words, and every deletion, and keeps the
-        best; it ends when none is nearer.
+        Each round tries every replacement and insertion by one of the words that the embedding makes likelier than they
+        are anyway, and every deletion, and keeps the best; it ends when none is nearer.
 
         Args:
             embedding: of the private text.
-            candidates: how many of the surest words are tried at each place.
+            candidates: how many of these words are tried at each place.
             rounds: at most so many words are changed.
         """
-        scores = self._decode(embedding[None])[0, :-1]
-        surest = [self.vocabulary[i] for i in np.argsort(-scores)[:candidates].tolist()]
+        here, anywhere = self._decode(np.stack([embedding, self.embeddings.mean(axis=0)]))[:, :-1]
+        likelier = [self.vocabulary[i] for i in np.argsort(anywhere - here)[:candidates].tolist()]
         similarities = self.embeddings @ embedding
         nearest = int(similarities.argmax())
         best, nearness = tokens(self.texts[nearest]), float(similarities[nearest])
         for _ in range(rounds):
-            tried = list(_neighbours(best, surest))
+            tried = list(_neighbours(best, likelier))
             near = self.model.embed([" ".join(t) for t in tried]) @ embedding
             if near.max() <= nearness + 1e-6:
                 break
@@ -157,10 +157,10 @@ def _ridge(x: Vectors, y: Floats, penalty: float) -> Floats:
     return np.vstack([slopes, mean - centre @ slopes])
 
 
-def _neighbours(words: list[str], surest: Sequence[str]) -> Iterator[list[str]]:
-    """Every text that differs in one word."""
+def _neighbours(words: list[str], new: Sequence[str]) -> Iterator[list[str]]:
+    """Every text that differs by one word, replaced or inserted from `new`, or deleted."""
     for i in range(len(words) + 1):
-        for word in surest:
+        for word in new:
             yield [*words[:i], word, *words[i:]]
             if i < len(words):
                 yield [*words[:i], word, *words[i + 1 :]]

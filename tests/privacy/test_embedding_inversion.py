@@ -41,14 +41,14 @@ def test_words_are_recovered_from_embeddings(measured, attack):
     assert found.n == 25
 
 
-@pytest.mark.parametrize("attack", ["words", "text"])
-def test_nothing_is_recovered_from_vectors_that_say_nothing(inverter, texts, attack):
+def test_nothing_is_recovered_from_vectors_that_say_nothing(inverter, texts):
     other = FakeEncoder(seed=9).embed(texts[:25])
     found = {m.id: m for m in invert_embeddings(inverter, texts[:25], other, rng=np.random.default_rng(0))}
-    tokens_ = found[f"inversion/{attack}/tokens"]
-    assert tokens_.details["gain_low"] < 5
-    assert tokens_.value < 30
-    assert found[f"inversion/{attack}/exact"].value == 0
+    for attack in ("words", "text"):
+        recovered = found[f"inversion/{attack}/tokens"]
+        assert recovered.details["gain_low"] < 0
+        assert recovered.value < 25
+        assert found[f"inversion/{attack}/exact"].value == 0
 
 
 def test_the_search_comes_nearer_than_any_public_text(inverter, texts):
@@ -63,9 +63,9 @@ def test_the_decoder_is_ridge_regression(inverter):
     # Against the normal equations solved with an explicit column of ones for the intercept.
     x = np.hstack([inverter.embeddings.astype(float), np.ones((len(inverter.texts), 1))])
     y = np.array([[*(w in tokens(t) for w in inverter.vocabulary), len(tokens(t))] for t in inverter.texts], float)
-    penalty = 1e-3 * len(x) * np.diag([1.0] * (x.shape[1] - 1) + [0.0])
+    penalty = 1e-4 * len(x) * np.diag([1.0] * (x.shape[1] - 1) + [0.0])
     expected = np.linalg.solve(x.T @ x + penalty, x.T @ y)
-    assert inverter.weights == pytest.approx(expected, abs=1e-4)
+    assert inverter.weights == pytest.approx(expected, abs=1e-3)
 
 
 def test_the_guess_without_access_is_the_most_frequent_words():
