@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from auditkit.errors import InputError, UnknownName
-from auditkit.privacy.gradient_factors import Factor, combine
+from auditkit.privacy.gradient_factors import Factor, combine, weighted_sum
 from auditkit.privacy.settings import check_max_grad_norm
 from auditkit.privacy.tape import Tape, UnsupportedModel
 from auditkit.privacy.workspace import Workspace
@@ -119,10 +119,8 @@ class BookKeeping:
     @torch.no_grad()
     def _add(self, factors: dict[str, list[Factor]], weights: torch.Tensor) -> None:
         for name, parameter in self._recording().parameters.items():
-            total = torch.zeros_like(parameter)
             precise = weights.to(torch.promote_types(parameter.dtype, torch.float32))
-            for factor in factors.pop(name, []):
-                total += factor.weighted_sum(precise, parameter.shape)
+            total = weighted_sum(factors.pop(name, []), precise, parameter.shape).to(parameter.dtype)
             parameter.grad = total if parameter.grad is None else parameter.grad.add_(total)
 
     @torch.no_grad()
@@ -160,9 +158,14 @@ def _check(losses: torch.Tensor, tape: Tape) -> None:
 
 def _norms(tape: Tape) -> tuple[torch.Tensor, dict[str, list[Factor]]]:
     """(B,) norms of the whole gradients, and for each parameter factors of its per-example gradients."""
-    combined = {name: combine(factors, tape.parameters[name].shape) for name, factors in tape.factors.items()}
-    tape.factors.clear()
-    squares = [squares for squares, _ in combined.values()] + list(tape.squares.values())
+    combined = {
+        name: combine(factors, tape.parameters[name].shape)
+        for name, factors in tape.factors.items()
+        if name not in tape.squares
+    }
+    kept = dict(tape.factors) | {name: factors for name, (_, factors) in combined.items()}
+    tape.factors.clear()  # each is freed as soon as its sum is there
+    squares = [*tape.squares.values(), *(squares for squares, _ in combined.values())]
     norms = torch.stack(squares).sum(0).clamp(min=0).sqrt()
     broken = int((~norms.isfinite()).sum())
     if broken:
@@ -170,7 +173,7 @@ def _norms(tape: Tape) -> tuple[torch.Tensor, dict[str, list[Factor]]]:
             f"{broken} of {len(norms)} examples have a gradient that is not finite; no clipping makes it harmless: "
             "look for a loss that is nan or infinite, or lower the learning rate"
         )
-    return norms, {name: factors for name, (_, factors) in combined.items()}
+    return norms, kept
 
 
 def _clip_factors(norms: torch.Tensor, max_grad_norm: float) -> torch.Tensor:

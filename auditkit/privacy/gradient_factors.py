@@ -76,11 +76,17 @@ class Rows:
         """(B, V, D)."""
         batch, rows = len(self.ids), shape[0]
         first = rows * torch.arange(batch, device=self.ids.device)[:, None]
-        return _add_rows((batch * rows, shape[1]), self.ids + first, _precise(self.right)).unflatten(0, (batch, rows))
+        right = _precise(self.right)
+        table = right.new_zeros(batch * rows, shape[1])
+        return table.index_add_(0, (self.ids + first).flatten(), right.flatten(0, 1)).unflatten(0, (batch, rows))
 
     def weighted_sum(self, weights: torch.Tensor, shape: torch.Size) -> torch.Tensor:
         """Sum over the batch of weights[b] times the gradient of example b: (V, D)."""
-        return _add_rows(tuple(shape), self.ids, _precise(self.right) * weights[:, None, None])
+        return self.add_weighted(self.right.new_zeros(shape, dtype=weights.dtype), weights)
+
+    def add_weighted(self, total: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """`total` with the weighted sum added in place: of a large table, hardly a row is touched."""
+        return total.index_add_(0, self.ids.flatten(), (_precise(self.right) * weights[:, None, None]).flatten(0, 1))
 
 
 Factor = Dense | Outer | Rows
@@ -110,6 +116,18 @@ def combine(factors: Sequence[Factor], shape: torch.Size) -> tuple[torch.Tensor,
         return torch.linalg.vector_norm(total.flatten(1), dim=1).square(), [Dense(total)]
     pairs = [(a, b, 1 if i == j else 2) for i, a in enumerate(ghosts) for j, b in enumerate(ghosts) if i <= j]
     return torch.stack([times * _inner(a, b) for a, b, times in pairs]).sum(0), list(factors)
+
+
+def weighted_sum(factors: Sequence[Factor], weights: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+    """Sum over the batch, and over the factors, of weights[b] times the gradient of example b: (*shape)."""
+    total: torch.Tensor | None = None
+    for factor in sorted(factors, key=lambda f: isinstance(f, Rows)):
+        if total is not None and isinstance(factor, Rows):
+            factor.add_weighted(total, weights)
+        else:
+            part = factor.weighted_sum(weights, shape)
+            total = part if total is None else total.add_(part)
+    return weights.new_zeros(shape) if total is None else total
 
 
 def _extra_memory(factors: Sequence[Factor], shape: torch.Size) -> int:
@@ -146,11 +164,6 @@ def _left_products(a: Outer | Rows, b: Outer | Rows) -> torch.Tensor:
         chosen = b.ids[:, None, :].expand(-1, a.left.shape[1], -1)
         return _precise(a.left.gather(2, chosen))
     return _precise(a.left) @ _precise(b.left).transpose(1, 2)
-
-
-def _add_rows(shape: tuple[int, ...], ids: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    table = torch.zeros(shape, dtype=rows.dtype, device=rows.device)
-    return table.index_add_(0, ids.flatten(), rows.flatten(0, 1))
 
 
 def _precise(x: torch.Tensor) -> torch.Tensor:

@@ -40,7 +40,8 @@ class Tape(TorchFunctionMode):
         parameters: name -> trainable parameter.
         batch_size: B, the length of the first tensor given to the module in examples; None until the module is called.
         factors: name -> per-example gradients, one factor for each use; filled by the backward pass.
-        squares: name -> (B,) squared norms of those that were too large to be kept until the norms are known.
+        squares: name -> (B,) squared norms of the gradients of parameters used once: known at once, while what they
+            are computed from is in the cache. Where that was too large to be kept, there are no factors.
         problems: uses that have no exact rule.
 
     Args:
@@ -98,7 +99,7 @@ class Tape(TorchFunctionMode):
             self._pull_back()
 
     def weighted_sums(self, losses: torch.Tensor, weights: torch.Tensor) -> dict[str, torch.Tensor]:
-        """For each name in `squares` the sum of weights[b] times the gradient of example b, by a second backward."""
+        """For what was too large to be kept, the sums of weights[b] times the gradient of b, by a second backward."""
         self._sums = {}
         if self._passing:
             with self.asleep():
@@ -208,6 +209,8 @@ class Tape(TorchFunctionMode):
             self.squares[name] = combine([factor], shape)[0]
         else:
             accumulate(self.factors[name], factor, shape, self._workspace)
+            if name in self._to_hold and self._touches[name] == 1:  # no other use follows
+                self.squares[name] = combine(self.factors[name], shape)[0]
 
     def credit_own_part(self, shared: torch.Tensor, gradient: torch.Tensor) -> None:
         """Add gradients of a shared tensor of which example b used slice b alone; `gradient` has its shape."""

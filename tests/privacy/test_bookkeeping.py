@@ -185,7 +185,7 @@ def test_ghost_mode_holds_no_gradients_of_affine_layers_until_the_norms_are_know
 
 def test_auto_mode_holds_all_gradients_until_memory_is_short(monkeypatch):
     module, passed = TinyLM(), []
-    monkeypatch.setattr(bookkeeping.Tape, "weighted_sums", lambda tape, *_: passed.append(set(tape.squares)) or {})
+    monkeypatch.setattr(bookkeeping.Tape, "weighted_sums", lambda tape, *_: passed.append(set(tape._passing)) or {})
     sums_of(module, lm_losses(module), (IDS,))
     monkeypatch.setattr(bookkeeping, "_may_be_held", lambda *_: 4.0 * IDS.numel() * 200)  # room for the head's alone
     sums_of(module, lm_losses(module), (IDS,))
