@@ -3,7 +3,7 @@
 Exit codes:
 
 0    every rule passes
-1    a rule does not pass
+1    a rule does not pass, or a validation fails
 2    the command, the configuration or another input is wrong
 3    incomplete: a probe crashed, or a rule could not be judged (outranks 1)
 130  stopped with Ctrl-C
@@ -36,6 +36,8 @@ app = typer.Typer(
 )
 data_app = typer.Typer(no_args_is_help=True, help="Datasets.")
 app.add_typer(data_app, name="data")
+validate_app = typer.Typer(no_args_is_help=True, help="Whether the checks themselves can be believed.")
+app.add_typer(validate_app, name="validate")
 
 ReportFile = Annotated[Path, typer.Argument(help="A report.json.", show_default=False)]
 Baseline = Annotated[Path | None, typer.Option(help="An earlier report.json, for rules with max_worsening.")]
@@ -223,6 +225,25 @@ def fetch(
 
     for name in names:
         typer.echo(f"{name}: {data.fetch(name)}")
+
+
+@validate_app.command()
+def dp(
+    seeds: Annotated[int, typer.Option(help="Seeds on which the correct trainer is tried.", min=1)] = 20,
+    out: Annotated[Path | None, typer.Option(help="Write all findings as JSON.")] = None,
+) -> None:
+    """Plant bugs in the private trainer, and see which check catches each; about four minutes."""
+    import json
+
+    from auditkit.console import show_validation
+    from auditkit.privacy.validation import validate
+    from auditkit.report import write_atomically
+
+    result = validate(seeds=seeds, tell=lambda line: typer.echo(line, err=True))
+    show_validation(result)
+    if out is not None:
+        write_atomically(out, (json.dumps(result.to_json(), indent=1, allow_nan=False) + "\n").encode())
+    raise typer.Exit(0 if result.passed else 1)
 
 
 @app.command()

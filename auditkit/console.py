@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +14,9 @@ from auditkit.gate import Verdict
 from auditkit.rendering.compare import HEADER, Comparison
 from auditkit.rendering.formatting import interval, number, printable
 from auditkit.report import AuditReport
+
+if TYPE_CHECKING:
+    from auditkit.privacy.validation import Validation
 
 STYLES = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow", "ERROR": "bold red"}
 WIDTH_IN_LOGS = 160
@@ -60,3 +64,23 @@ def show_comparison(comparison: Comparison) -> None:
     table("", HEADER, [change.cells() for change in comparison.changes])
     if comparison.facts:
         table("What else differs", ("", "before", "after"), comparison.facts)
+
+
+def show_validation(result: Validation) -> None:
+    """Every seeded bug with the checks that caught it, and how often the correct trainer was accused."""
+    checks = list(result.false_alarms)
+    rows: list[Sequence[str | Text]] = [
+        (bug.name, bug.what, *(_caught(bug.findings[check].alarm) for check in checks), _caught(bool(bug.by)))
+        for bug in result.bugs
+    ]
+    seeds = len(result.correct)
+    alarms = [f"{times} of {seeds}" for times in result.false_alarms.values()]
+    rows.append(("none", f"the correct trainer on {seeds} seeds", *alarms, ""))
+    table("Seeded bugs", ("bug", "what the trainer does", *checks, "caught"), rows)
+    total = sum(result.false_alarms.values())
+    verdict = f"{result.caught} of {len(result.bugs)} bugs caught, {total} false alarms on {seeds} seeds"
+    out().print(Text(verdict, style=STYLES["PASS" if result.passed else "FAIL"]))
+
+
+def _caught(alarm: bool) -> Text:
+    return Text("caught", style="green") if alarm else Text("-", style="dim")

@@ -35,7 +35,8 @@ class CountingListener(Listener):
     def run_started(self, subject: Mapping[str, Any], probes: Sequence[str]) -> None:  # noqa: D102
         self.planned = len(probes)
         parameters = f"{subject['parameters']:,} parameters, " if subject.get("parameters") else ""
-        self._say(f"auditing {subject.get('name')}: {parameters}{subject.get('dtype')} on {subject.get('device')}")
+        where = f"{parameters}{subject.get('dtype')} on {subject.get('device')}" if subject.get("device") else ""
+        self._say(f"auditing {subject.get('name')}: {where or subject.get('architecture')}")
 
     def probe_finished(self, run: ProbeRun, measurements: Sequence[Measurement], reused: bool) -> None:  # noqa: D102
         self.finished += run.status != "error"

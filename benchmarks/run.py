@@ -1,4 +1,4 @@
-"""All benchmarks, or those named: `python benchmarks/run.py [crows_masked crows_causal weat startup peers dp_sgd]`.
+"""All benchmarks, or those named, for instance `python benchmarks/run.py weat fairness`; see BENCHMARKS.
 
 Each compares with a reference in the same run, so that the ratio means something on a noisy machine. Prints a table
 and writes benchmarks/results/<name>.json, and <name>.svg where it draws a plot. Timings are never tests.
@@ -15,7 +15,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-BENCHMARKS = ("crows_masked", "crows_causal", "weat", "startup", "peers", "dp_sgd")
+BENCHMARKS = ("crows_masked", "crows_causal", "weat", "startup", "peers", "dp_sgd", "fairness")
 RESULTS = Path(__file__).parent / "results"
 
 

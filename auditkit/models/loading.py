@@ -1,4 +1,4 @@
-"""`load_model`: an alias, a folder, a .gguf file, a hub id, or `package.module:factory` -> an adapter.
+"""`load_model`: an alias, a folder, a .gguf file, a hub id, a table, or `package.module:factory` -> an adapter.
 
 Only safetensors and GGUF are read: a pickle can run code. A checkpoint that lacks weights is refused, because
 transformers would fill them with random numbers and go on.
@@ -19,6 +19,7 @@ from typing import Any
 
 from auditkit import plugins
 from auditkit.errors import InputError, ModelError, UnknownName
+from auditkit.models import predictions
 from auditkit.models.catalog import Alias, aliases
 from auditkit.models.protocols import Model
 
@@ -47,7 +48,8 @@ def load_model(
 
     Args:
         spec: an alias or the name of a plug-in (`auditkit list models`), a folder, a .gguf file, a hub id
-            `owner/name`, or `module:factory`, a callable without arguments that returns an adapter.
+            `owner/name`, or `module:factory`, a callable without arguments that returns an adapter; or a .csv or
+            .parquet file of decisions already made (`auditkit.models.predictions`).
         task: masked-lm, causal-lm, sentence-encoder, classifier, seq2seq, char-gpt or word-vectors; found from
             the model's own config when None.
         device: "auto" (CUDA, else MPS, else CPU) or a torch device.
@@ -57,6 +59,7 @@ def load_model(
     Raises:
         UnknownName: no such alias, path, or task.
         ModelError: damaged or incomplete weights, or a model that does not fit the task.
+        DataError: a damaged table of decisions.
         InputError: the device or dtype is not available.
     """
     if task is not None and task not in TASKS:
@@ -68,6 +71,8 @@ def load_model(
     if ":" in spec and not Path(spec).exists():
         return _load_factory(spec)
     path = Path(spec)
+    if path.suffix in predictions.SUFFIXES:
+        return predictions.Predictions.load(path)
     if not path.exists() and (spec.count("/") != 1 or spec.startswith((".", "/", "~"))):
         raise UnknownName("model", spec, [*aliases(), *plugins.models(), "owner/name on the hub", "a folder"])
     return _load_files(path if path.exists() else spec, spec, task, device, dtype, revision)

@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -225,6 +228,15 @@ class Classifies(Protocol):
 
     def classify(self, texts: Sequence[str]) -> Floats:
         """(n, len(labels)) probabilities; rows sum to 1."""
+        ...
+
+
+@runtime_checkable
+class Predicts(Protocol):
+    """Decisions about people, already made: no model runs during the audit."""
+
+    def predictions(self) -> pd.DataFrame:
+        """One row a person: `label`, `prediction`, perhaps `score` and `id`, and the columns that say who they are."""
         ...
 
 

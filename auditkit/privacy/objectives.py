@@ -102,6 +102,11 @@ class NextCharacter(_LossAsMetric):
         encoded = [model.tokenizer.encode(text) for text in _texts(records)]
         _count(model, "characters outside the vocabulary", sum(unknown for _, unknown in encoded))
         sequences = [start + ids for ids, _ in encoded]
+        alone = next((i for i, s in enumerate(sequences) if len(s) < 2), None)
+        if alone is not None:
+            raise DataError(
+                f"record {alone} has one character, and no newline in the vocabulary precedes it; leave it out"
+            )
         _count(model, f"texts truncated to {model.config.context} characters", sum(len(s) > longest for s in sequences))
         return cls(model, [s[:longest] for s in sequences])
 

@@ -22,6 +22,7 @@ import torch
 from auditkit.privacy.accounting import PrivacyCost
 from auditkit.privacy.adapters import copy_of
 from auditkit.privacy.objectives import objective_for
+from auditkit.privacy.training_loop import Witness
 from auditkit.privacy.training_run import Run
 from auditkit.privacy.training_settings import Settings
 
@@ -73,6 +74,7 @@ def train(
     seed: int | None = None,
     out: str | Path | None = None,
     name: str = "dp_sgd",
+    witness: Witness | None = None,
 ) -> PrivateTrainingResult:
     """Train a copy of `model` with DP-SGD (Abadi et al., 2016), and account for what really ran.
 
@@ -108,6 +110,7 @@ def train(
             operating system.
         out: folder for the ledger, the record and the checkpoint.
         name: of the training in reports.
+        witness: units that an audit puts in (`one_run_audit`); they count as units of privacy.
 
     Raises:
         PrivacySettingError: a setting protects nothing or cannot be reached.
@@ -139,7 +142,7 @@ def train(
     objective = objective_for(trained, dataset)
     held_out = None if validation is None else objective_for(trained, validation)
     with _folder(out) as folder, _torch_as_before(seed):
-        run = Run.prepare(trained, objective, held_out, settings, folder, keep=out is not None)
+        run = Run.prepare(trained, objective, held_out, settings, folder, keep=out is not None, witness=witness)
         values = run.to_the_end()
         cost = run.cost()
         record = run.finish(values)

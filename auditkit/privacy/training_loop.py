@@ -30,7 +30,7 @@ from auditkit.privacy.tape import UnsupportedModel
 from auditkit.privacy.training_state import Log
 
 TOKENS_PER_BATCH = {"cpu": 4096, "accelerator": 32_768}
-HALF_PRECISION_TOLERANCE = 0.05
+HALF_PRECISION, HALF_PRECISION_TOLERANCE = (torch.float16, torch.bfloat16), 0.05
 BINS, DECADES = 48, 3  # of the histogram of norms: from C / 1000 to 1000 C
 _DROPOUT, _CHOICE, _INPUTS = 1, 2, 3  # independent streams of random numbers within a step
 
@@ -165,7 +165,11 @@ class Loop:
         moved = {name for name in after if after[name] != before[name]}
         problems = [f"{name}: is frozen but changed in step 1; find what writes to it" for name in moved - trainable]
         if self.mechanism is not None:  # its noise moves every one; without noise a row never seen may rest
-            problems += [f"{name}: is trainable but did not move in step 1" for name in trainable - moved]
+            problems += [
+                f"{name}: is trainable but did not move in step 1; hand it to the optimizer, or freeze it"
+                for name, p in self.module.named_parameters()
+                if name in trainable - moved and not self._may_round_away(p)
+            ]
             problems += examine(self.module, self._losses_of, self._two_examples(), **self._looking)
         if problems:
             raise UnsupportedModel(problems)
@@ -295,9 +299,14 @@ class Loop:
     def _two_examples(self) -> torch.Tensor:
         return torch.arange(min(2, len(self.objective.lengths)))
 
+    def _may_round_away(self, parameter: torch.nn.Parameter) -> bool:
+        """Whether the optimizer has it, and its format is too coarse for small steps: bfloat16 moves 1 by 1/128."""
+        known = any(parameter is p for group in self.optimizer.param_groups for p in group["params"])
+        return known and parameter.dtype in HALF_PRECISION
+
     @property
     def _looking(self) -> dict[str, Any]:
-        half = any(p.dtype in (torch.float16, torch.bfloat16) for p in self.module.parameters())
+        half = any(p.dtype in HALF_PRECISION for p in self.module.parameters())
         tolerance = {"tolerance": HALF_PRECISION_TOLERANCE} if half else {}
         return {"rows_per_example": self.objective.rows, **tolerance}
 

@@ -17,7 +17,7 @@ import torch
 from auditkit.errors import InputError
 from auditkit.models.weights import parameter_count, weights_sha256
 from auditkit.privacy import processes, training_state
-from auditkit.privacy.accounting import PrivacyCost, noise_multiplier_for
+from auditkit.privacy.accounting import Phase, PrivacyCost, account, noise_multiplier_for
 from auditkit.privacy.adapters import LowRankAdapters
 from auditkit.privacy.bookkeeping import BookKeeping
 from auditkit.privacy.ledger import Ledger
@@ -194,12 +194,12 @@ class Run:
         return self.steps > 0 and self.steps % self.loop.sampler.steps_per_epoch == 0 and not noted
 
     def _end_epoch(self) -> list[float]:
-        log, cost, values = self.loop.log, self.cost(), self._scores()
+        log, values = self.loop.log, self._scores()
         log.epochs.append(
             {
                 "epoch": self.steps // self.loop.sampler.steps_per_epoch,
                 "steps": self.steps,
-                "epsilon": None if cost is None else cost.epsilon,
+                "epsilon": processes.first_decides(self._epsilon),
                 "train_loss": float(np.mean(log.losses)) if log.losses else None,
                 "clipped_share": log.clipped_now / log.seen_now if log.seen_now else None,
                 "validation_loss": float(np.mean(values)) if values else None,
@@ -207,6 +207,13 @@ class Run:
         )
         log.losses, log.clipped_now, log.seen_now = [], 0, 0
         return values
+
+    def _epsilon(self) -> float | None:
+        """Of the model of `steps` steps; the ledger may know of later ones, lost and now repeated."""
+        if self.loop.mechanism is None or self.settings.delta is None:
+            return None
+        phase = Phase(self.loop.sampler, self.loop.mechanism.noise_multiplier, self.steps)
+        return account([phase], self.settings.delta).epsilon
 
     def _scores(self) -> list[float]:
         return [] if self.held_out is None else self.loop.evaluate(self.held_out)

@@ -21,6 +21,7 @@ from auditkit.models.protocols import (
     Generates,
     MaskQuery,
     Model,
+    Predicts,
     PredictsTokens,
     ScoresText,
 )
@@ -287,6 +288,14 @@ def _check_classifies(model: Any, texts: Sequence[str]) -> Iterator[str]:
         yield "classify: rows are not probabilities that sum to 1"
 
 
+def _check_predicts(model: Any, texts: Sequence[str]) -> Iterator[str]:
+    table = model.predictions()
+    if missing := [column for column in ("label", "prediction") if column not in table]:
+        yield f"predictions: no column {' or '.join(missing)}"
+    if not table.equals(model.predictions()):
+        yield "predictions: two calls differ"
+
+
 def _check_generates(model: Any, texts: Sequence[str]) -> Iterator[str]:
     written = model.generate(texts, max_new_tokens=4)
     if len(written) != len(texts) or not all(isinstance(w, str) for w in written):
@@ -307,5 +316,6 @@ CAPABILITIES: dict[type, Callable[[Any, Sequence[str]], Iterator[str]]] = {
     EmbedsText: _check_embeds_text,
     EmbedsWords: _check_embeds_words,
     Classifies: _check_classifies,
+    Predicts: _check_predicts,
     Generates: _check_generates,
 }

@@ -23,15 +23,9 @@ LABELLED = [(text, "good" if text[-6:] in ("good .", "mart .", "work .") else "b
 SIMILAR = [(a, b, 1.0 if a.split()[1] == b.split()[1] else 0.2) for a, b in zip(TEXTS, TEXTS[4:], strict=False)]
 TRANSLATED = [(text, text.removeprefix("the ")) for text in TEXTS]
 
-SETTINGS = {
-    "epochs": 1,
-    "logical_batch_size": 8,
-    "delta": 1e-3,
-    "noise_multiplier": 1.0,
-    "seed": 0,
-}
 NEXT_TO_NO_NOISE = 0.01
-"""Epsilon is then beyond what the slow accountants compute, and the update is that of clipped gradients."""
+"""Epsilon is then beyond what the slow accountants compute, and the update is nearly that of clipped gradients."""
+SETTINGS = {"epochs": 1, "logical_batch_size": 8, "delta": 1e-3, "noise_multiplier": NEXT_TO_NO_NOISE, "seed": 0}
 
 
 def train(model, dataset, **settings):
@@ -40,7 +34,7 @@ def train(model, dataset, **settings):
 
 def char_gpt(seed=0, **options):
     config = {
-        "vocabulary": "\n abcdefghijklmnopqrstuvwxyz.", "hidden": 16, "layers": 1, "heads": 2, "context": 24,
+        "vocabulary": "\n abcdefghijklmnopqrstuvwxyz.", "hidden": 16, "layers": 1, "heads": 2, "context": 32,
         "causal": True, "positions": True, "scaled": True, "pre_norm": True, "ff_multiple": 2,
     }  # fmt: skip
     torch.manual_seed(seed)
