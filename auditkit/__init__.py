@@ -15,7 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from auditkit import data, privacy, probes, stats
+    from auditkit import data, explain, fairness, privacy, probes, stats
     from auditkit.errors import (
         AuditkitError,
         ConfigError,
@@ -58,6 +58,8 @@ __all__ = [
     "VocabularyError",
     "audit",
     "data",
+    "explain",
+    "fairness",
     "load_model",
     "privacy",
     "probes",
@@ -65,7 +67,7 @@ __all__ = [
     "stats",
 ]
 
-_SUBMODULES = ("data", "privacy", "probes", "stats")
+_SUBMODULES = ("data", "explain", "fairness", "privacy", "probes", "stats")
 _HOMES = {
     "auditkit.gate": ("Rule", "Verdict", "Verdicts"),
     "auditkit.measurement": ("Interval", "Measurement"),

@@ -44,6 +44,10 @@ BUILTIN_PROBES = {
     "dp_sgd": "auditkit.probes.dp_sgd:PrivateTrainings",
     "exposure": "auditkit.probes.exposure:Exposure",
     "extraction": "auditkit.probes.extraction:Extraction",
+    "attribution": "auditkit.probes.attribution:WordAttribution",
+    "group_fairness": "auditkit.probes.group_fairness:GroupFairness",
+    "privacy": "auditkit.probes.dp_audit:EpsilonAudit",
+    "introspection": "auditkit.probes.introspection:Introspection",
 }
 
 

@@ -149,7 +149,7 @@ def ferret(folder: str) -> dict[str, Callable[..., Any]]:
 
     model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     bench = Benchmark(model, AutoTokenizer.from_pretrained(folder))
-    measures = [m(bench.helper) for m in (AOPC_Comprehensiveness_Evaluation, AOPC_Sufficiency_Evaluation)]
+    measures = [m(model, bench.tokenizer) for m in (AOPC_Comprehensiveness_Evaluation, AOPC_Sufficiency_Evaluation)]
 
     def aopc(texts: list[str], scores: list[list[float]], target: int) -> list[list[float]]:
         import math
@@ -159,9 +159,10 @@ def ferret(folder: str) -> dict[str, Callable[..., Any]]:
         rows = []
         for text, values in zip(texts, scores, strict=True):
             tokens = bench.tokenizer.convert_ids_to_tokens(bench.tokenizer(text)["input_ids"])
-            explanation = Explanation(text, tokens, np.array(values), "given", target)
+            positive = np.array(values) - min(values) + 1  # it cannot take the top words when some are negative
+            explanation = Explanation(text, tokens, positive, "given", target)
             sizes = [math.ceil(k * (len(values) - 2)) for k in (0.01, 0.05, 0.1, 0.2, 0.5)]
-            options = {"only_pos": False, "removal_args": {"based_on": "k", "thresholds": sizes}}
+            options = {"removal_args": {"based_on": "k", "thresholds": sizes}}
             rows.append([float(m.compute_evaluation(explanation, target, **options).score) for m in measures])
         return rows
 

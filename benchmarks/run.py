@@ -15,7 +15,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-BENCHMARKS = ("crows_masked", "crows_causal", "weat", "startup", "peers", "dp_sgd", "fairness")
+BENCHMARKS = ("crows_masked", "crows_causal", "weat", "startup", "peers", "dp_sgd", "explain", "fairness")
 RESULTS = Path(__file__).parent / "results"
 
 

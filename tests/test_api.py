@@ -32,6 +32,8 @@ PUBLIC = [
     "VocabularyError",
     "audit",
     "data",
+    "explain",
+    "fairness",
     "load_model",
     "privacy",
     "probes",
@@ -53,7 +55,7 @@ def test_every_public_name_is_there(name):
 def test_functions_are_not_shadowed_by_modules_of_the_same_name():
     # Importing a submodule sets it as an attribute of the package: a module `run` would replace the function.
     submodules = {m.name for m in pkgutil.iter_modules(ak.__path__)}
-    assert submodules & set(PUBLIC) == {"data", "privacy", "probes", "stats"}
+    assert submodules & set(PUBLIC) == {"data", "explain", "fairness", "privacy", "probes", "stats"}
     importlib.import_module("auditkit.runner")
     assert callable(ak.run)
     assert callable(ak.audit)

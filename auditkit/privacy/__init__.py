@@ -1,4 +1,4 @@
-"""Private training: an epsilon that is true. Names are imported when they are first used."""
+"""Private training, and audits of what models give away. Names are imported when they are first used."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from auditkit.privacy import bounds
     from auditkit.privacy.accounting import Phase, PrivacyCost, account, affordable_steps, noise_multiplier_for
     from auditkit.privacy.bookkeeping import BookKeeping
     from auditkit.privacy.doctor import examine
     from auditkit.privacy.engine import PrivacyEngine
     from auditkit.privacy.ledger import Ledger, read_ledger
+    from auditkit.privacy.one_run_audit import OneRunAudit, audit_training
     from auditkit.privacy.opacus_mode import register_with_opacus
     from auditkit.privacy.sampling import PoissonSampler, ShuffledSampler
     from auditkit.privacy.training import PrivateTrainingResult, train
@@ -21,6 +23,7 @@ _HOMES = {
     "doctor": ("examine",),
     "engine": ("PrivacyEngine",),
     "ledger": ("Ledger", "read_ledger"),
+    "one_run_audit": ("OneRunAudit", "audit_training"),
     "opacus_mode": ("register_with_opacus",),
     "sampling": ("PoissonSampler", "ShuffledSampler"),
     "training": ("PrivateTrainingResult", "train"),
@@ -30,6 +33,7 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "BookKeeping",
     "Ledger",
+    "OneRunAudit",
     "Phase",
     "PoissonSampler",
     "PrivacyCost",
@@ -38,6 +42,8 @@ __all__ = [
     "ShuffledSampler",
     "account",
     "affordable_steps",
+    "audit_training",
+    "bounds",
     "examine",
     "noise_multiplier_for",
     "read_ledger",
@@ -47,8 +53,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in __all__:
         raise AttributeError(f"module 'auditkit.privacy' has no attribute {name!r}")
+    if name == "bounds":
+        return importlib.import_module("auditkit.privacy.bounds")
     value = getattr(importlib.import_module(f"auditkit.privacy.{_HOME[name]}"), name)
     globals()[name] = value
     return value

@@ -281,6 +281,7 @@ def _prv_to_within(error: float, done: tuple[Composition, ...], delta: float) ->
         return max(0.0, float(accountant.get_epsilon(delta, eps_error=error)))
 
 
+@lru_cache(maxsize=64)
 def _pld(done: tuple[Composition, ...], delta: float) -> float:
     import dp_accounting
     from dp_accounting.pld import PLDAccountant

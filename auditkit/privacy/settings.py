@@ -7,6 +7,7 @@ import math
 from auditkit.errors import InputError
 
 MAX_TARGET_EPSILON = 200.0
+LEAST_NOISE_MULTIPLIER = 1e-9
 
 
 class PrivacySettingError(InputError):
@@ -27,10 +28,10 @@ def check_delta(delta: float, units: int) -> None:
 
 
 def check_noise_multiplier(noise_multiplier: float) -> None:
-    """Raise PrivacySettingError unless `noise_multiplier` is positive and finite."""
-    if not (math.isfinite(noise_multiplier) and noise_multiplier > 0):
+    """Raise PrivacySettingError unless `noise_multiplier` is finite and above what no accountant can tell from 0."""
+    if not (math.isfinite(noise_multiplier) and noise_multiplier >= LEAST_NOISE_MULTIPLIER):
         raise PrivacySettingError(
-            f"noise_multiplier = {noise_multiplier}; expected a positive number, for instance 1.0: "
+            f"noise_multiplier = {noise_multiplier}; expected at least {LEAST_NOISE_MULTIPLIER:g}, for instance 1.0: "
             "without noise no epsilon holds"
         )
 

@@ -165,8 +165,8 @@ def _row_axis() -> Any:
     )
 
 
-def to_svg(chart: Any, *, width: int, height: int) -> str:
-    """Draw `chart` in the house style."""
+def to_svg(chart: Any, **size: int) -> str:
+    """Draw `chart` in the house style; `size` is its width and height, unless it consists of panels that have one."""
     import vl_convert
 
     axis = {
@@ -181,7 +181,7 @@ def to_svg(chart: Any, *, width: int, height: int) -> str:
         "titleFontWeight": "normal",
         "titlePadding": 8,
     }
-    styled = chart.properties(width=width, height=height, background="transparent", padding=4)
+    styled = chart.properties(**size, background="transparent", padding=4)
     styled = styled.configure_axis(**axis).configure_axisX(tickCount=6).configure_view(stroke=None)
     return str(
         vl_convert.vegalite_to_svg(styled.to_dict(validate=False))

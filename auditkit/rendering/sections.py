@@ -9,7 +9,8 @@ from itertools import groupby
 
 from auditkit.gate import Verdict
 from auditkit.measurement import Measurement
-from auditkit.rendering import charts, evidence, narrative, svg
+from auditkit.rendering import charts, evidence, explanation, fairness, narrative, privacy_audit, svg
+from auditkit.rendering.attack_findings import AttackSection
 from auditkit.rendering.descriptions import Description, describe
 from auditkit.rendering.formatting import number, parts, plain, quantity, scalar, sentence_case, shortened
 from auditkit.rendering.private_training import PrivateTrainings, arrange
@@ -100,7 +101,11 @@ class Validity:
 
 @dataclass(frozen=True, slots=True)
 class ProbeSection:
-    """Everything that the page shows of one probe; private trainings have charts of their own instead of figures."""
+    """Everything that the page shows of one probe.
+
+    Private trainings, attacks on them, group fairness and explanations have charts of their own instead of figures and
+    extremes; attention has some beside its figures.
+    """
 
     id: str
     probe: str
@@ -113,17 +118,21 @@ class ProbeSection:
     more_extremes: int
     validity: Sequence[Validity]
     private: PrivateTrainings | None = None
+    attack: AttackSection | None = None
+    fairness: fairness.GroupFairness | None = None
+    explanation: explanation.Explanation | None = None
 
 
 def sections(report: AuditReport) -> list[ProbeSection]:
     """One section per probe that ran, in the order of the report; what did not run has its place under coverage."""
     outcomes = _outcomes(report.verdicts)
     did_not_run = {run.probe for run in report.runs if run.status != "ok"}
+    scores = _scores(report)
     by_probe: dict[str, list[Row]] = {}
     for m in report.measurements:
         if m.probe not in did_not_run:
             by_probe.setdefault(m.probe, []).append(_row(m, outcomes.get(m.id, "")))
-    return [_section(f"probe-{i}", probe, rows) for i, (probe, rows) in enumerate(by_probe.items(), start=1)]
+    return [_section(f"probe-{i}", probe, rows, scores) for i, (probe, rows) in enumerate(by_probe.items(), start=1)]
 
 
 def by_risk(found: Sequence[ProbeSection]) -> list[tuple[str, list[ProbeSection]]]:
@@ -138,11 +147,25 @@ def _outcomes(verdicts: Sequence[Verdict]) -> dict[str, str]:
     return {v.measurement: v.outcome for v in reversed(narrative.worst_first(verdicts))}
 
 
-def _section(id: str, probe: str, rows: Sequence[Row]) -> ProbeSection:
-    private = arrange(id, [r.measurement for r in rows], {r.measurement.id: r.outcome for r in rows})
-    drawn = [] if private else _charted_metrics(rows)
+def _scores(report: AuditReport) -> dict[str, list[float]]:
+    """The item scores of the measurements whose spread is drawn, by measurement; the table is read for these only."""
+    wanted = {m.id for m in report.measurements if privacy_audit.draws_spread(m)}
+    items = report.items if wanted else None
+    if items is None:
+        return {}
+    chosen = items[items["measurement"].isin(wanted)]
+    return {str(id): part["value"].tolist() for id, part in chosen.groupby("measurement")}
+
+
+def _section(id: str, probe: str, rows: Sequence[Row], scores: Mapping[str, Sequence[float]]) -> ProbeSection:
+    measured, outcomes = [r.measurement for r in rows], {r.measurement.id: r.outcome for r in rows}
+    private = arrange(id, measured, outcomes)
+    attack = None if private else privacy_audit.arrange(id, measured, outcomes, scores)
+    fair = fairness.arrange(id, measured)
+    explained = explanation.arrange(id, measured)
+    drawn = [] if private or attack or fair or (explained and explained.sets) else _charted_metrics(rows)
     figures = [_figure(f"{id}-{i}", [r for r in rows if r.metric == metric]) for i, metric in enumerate(drawn)]
-    extremes = _extremes(r.measurement for r in rows)
+    extremes = [] if attack else _extremes(measured)
     return ProbeSection(
         id=id,
         probe=probe,
@@ -155,6 +178,9 @@ def _section(id: str, probe: str, rows: Sequence[Row]) -> ProbeSection:
         more_extremes=max(0, len(extremes) - MAX_EXTREMES),
         validity=[_validity(r) for r in rows if evidence.validity(r.measurement)],
         private=private,
+        attack=attack,
+        fairness=fair,
+        explanation=explained,
     )
 
 

@@ -70,6 +70,10 @@ BBQ = [
 ]
 SENTENCES = [f"The {a} saw the {b} {w}.,positive" for w, a, b in product(("here", "there"), JOBS, JOBS) if a != b]
 TRAINED, UNSEEN = ("\n".join(["text,label", *SENTENCES[part::2]]) for part in (0, 1))
+PEOPLE = "text,label,sex\n" + "".join(
+    f"The {sex} is a {job}.,{label},{sex}\n"
+    for sex, job, label in product(("man", "woman"), JOBS, ("positive", "negative") * 3)
+)
 
 AUDIT = """
 model: acceptance_models:Everything
@@ -87,6 +91,7 @@ probes:
   - bbq: {data: bbq.jsonl}
   - membership: {members: trained.csv, nonmembers: unseen.csv}
   - dp_sgd: {trainings: {eps-8: trainings/eps-8}}
+  - group_fairness: {data: people.csv, sensitive: [sex], positive: positive}
 gate:
   - {measurement: mask_fill/gender/log_odds, min: -50, max: 50, reason: far away}
   - {measurement: stereotype_pairs/*/metric_score, max: 0, reason: impossible}
@@ -104,6 +109,7 @@ def folder(tmp_path_factory):
     (folder / "bbq.jsonl").write_text("".join(json.dumps(row) + "\n" for row in BBQ))
     (folder / "trained.csv").write_text(TRAINED)
     (folder / "unseen.csv").write_text(UNSEEN)
+    (folder / "people.csv").write_text(PEOPLE)
     (folder / "coreference").mkdir()
     for name, text in WINOBIAS.items():
         (folder / "coreference" / name).write_text(text)
