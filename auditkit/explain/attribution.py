@@ -158,7 +158,8 @@ def attribute(
         baseline: "mask", "pad", "mean" or "zero"; "auto" chooses (see `auditkit.explain.baselines`), and for
             gradient_shap takes all that the model has.
         steps: points of the path for integrated gradients to begin with.
-        tolerance: they double until the completeness error is at most this share, or 1,024 are reached; None: never.
+        tolerance: they double until the completeness error is at most this share, 1,024 are reached, or the path is
+            too rough (see `integrated_gradients`); None: never.
         samples: draws of gradient_shap, shapley_sampling and kernel_shap; None is 32, 24, and 256 + 2 for each token.
         seed: of all draws.
         batch_tokens: padded tokens in a batch; bounds the memory, changes no result.

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from auditkit.errors import DataError, InputError, MissingCapability, UnknownName, VocabularyError
+from auditkit.errors import DataError, InputError, UnknownName, VocabularyError
 from auditkit.explain.engine import Engine
 from auditkit.explain.layers import Tokens
 from auditkit.explain.questions import Branch, Question, branch, question
@@ -210,7 +210,8 @@ def forced_branch(model: CausalLM | CharGPT, text: str, tokens: Tokens, written:
     whole = [*prompt, *added]
     if len(whole) - 1 > context_of(model):
         raise InputError(
-            f"{text[:40]!r} with its continuation is {len(whole)} tokens long; the context is {context_of(model)}: cut it"
+            f"{text[:40]!r} with its continuation is {len(whole)} tokens long; the context is "
+            f"{context_of(model)}: cut it"
         )
     reads = [(len(prompt) - 1 + i, token, weight) for i, token in enumerate(added)]
     return branch(whole[:-1], [*range(len(prompt)), *[-1] * (len(added) - 1)], reads)  # the last is never read

@@ -22,8 +22,8 @@ def tokenized(model: Any, texts: Sequence[str]) -> list[Tokens]:
     for i, (text, tokens) in enumerate(zip(texts, found, strict=True)):
         if tokens is None:
             raise InputError(
-                f"text {i} ({text[:40]!r}...) is longer than the context of {context_of(model)} tokens: the model never "
-                "sees its end, which cannot be explained; cut the text"
+                f"text {i} ({text[:40]!r}...) is longer than the context of {context_of(model)} tokens: the model "
+                "never sees its end, which cannot be explained; cut the text"
             )
         if tokens.special.all():
             raise InputError(f"text {i} ({text[:40]!r}) has no token to explain; give texts with at least one word")

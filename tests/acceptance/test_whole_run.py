@@ -5,15 +5,21 @@ import re
 import runpy
 import shutil
 import time
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import product
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+from auditkit.models.char_gpt import wrap
+from auditkit.models.char_transformer import CharGPTConfig, CharTransformer
 from auditkit.plugins import BUILTIN_PROBES
+from auditkit.privacy import canaries
 
 from .acceptance_models import Hostile
 from .conftest import run, start
@@ -92,11 +98,33 @@ probes:
   - membership: {members: trained.csv, nonmembers: unseen.csv}
   - dp_sgd: {trainings: {eps-8: trainings/eps-8}}
   - group_fairness: {data: people.csv, sensitive: [sex], positive: positive}
+  - exposure: {canaries: canaries.json}
+  - privacy: {audit: epsilon.json}
 gate:
   - {measurement: mask_fill/gender/log_odds, min: -50, max: 50, reason: far away}
   - {measurement: stereotype_pairs/*/metric_score, max: 0, reason: impossible}
   - {measurement: pronoun_gap/all/slope, equivalent_to: 0, margin: 0.000001, on_inconclusive: warn}
 """
+
+
+NETWORK_AUDIT = """
+model: network
+probes:
+  - attribution: {texts: texts.txt, explained: 6, judged: 6}
+  - introspection
+  - extraction: {canaries: canaries.json}
+"""
+INSIDE_A_NETWORK = {"attribution", "introspection", "extraction"}
+
+
+def write_privacy_evidence(folder):
+    """A file of canaries, and one of an audit that showed what there is to show of a training without privacy."""
+    space = canaries.chosen_format("##", context="my number is ")
+    canaries.save(canaries.draw([space], 20, seed=0), folder / "canaries.json")
+    coins = np.arange(100) % 2
+    audit = {"schema": 1, "kind": "white_box", "claimed": None, "guesses": [50], "training": {}}
+    scores = {"scores": coins.astype(float).tolist(), "included": coins.tolist()}
+    (folder / "epsilon.json").write_text(json.dumps(audit | scores))
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +142,7 @@ def folder(tmp_path_factory):
     for name, text in WINOBIAS.items():
         (folder / "coreference" / name).write_text(text)
     FOLDERS["write_training"](folder / "trainings", "eps-8")
+    write_privacy_evidence(folder)
     result = run(folder, "run", "--out", "first", "--junit", "first/junit.xml", "--summary", "first/summary.md")
     assert result.code == 1, result
     return folder
@@ -137,11 +166,24 @@ def read(out):
 
 def test_every_built_in_probe_measures_something(folder):
     report = read(folder / "first")
-    assert {r["probe"]: r["status"] for r in report["runs"]} == dict.fromkeys(BUILTIN_PROBES, "ok")
+    others = set(BUILTIN_PROBES) - INSIDE_A_NETWORK
+    assert {r["probe"]: r["status"] for r in report["runs"]} == dict.fromkeys(others, "ok")
     measured = {m["id"].split("/")[0] for m in report["measurements"] if m["status"] == "ok"}
-    assert measured == set(BUILTIN_PROBES)
+    assert measured == others
     for m in report["measurements"]:
         assert (m["n"] > 0 and m["method"] and m["source"] and m["seed"] == 0) or m["details"]["reason"], m["id"]
+
+
+def test_probes_that_look_inside_a_network(folder):
+    torch.manual_seed(0)
+    vocabulary = "\n abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,'-"
+    config = replace(CharGPTConfig.modern(vocabulary), hidden=16, layers=2, heads=2)
+    wrap(CharTransformer(config)).save(folder / "network")
+    (folder / "network.yaml").write_text(NETWORK_AUDIT)
+    (folder / "texts.txt").write_text("".join(f"The {job} was kind and smart.\n" for job in JOBS))
+    result = run(folder, "run", "network.yaml", "--out", "inside")
+    assert result.code == 0, result
+    assert {r["probe"]: r["status"] for r in read(folder / "inside")["runs"]} == dict.fromkeys(INSIDE_A_NETWORK, "ok")
 
 
 def test_two_runs_have_the_same_bytes(folder):
@@ -169,7 +211,7 @@ def test_a_killed_run_is_taken_up_where_it_was(folder):
     process.kill()
     process.wait()
     kept = {path.name.rpartition("-")[0] for path in (folder / "killed" / ".partial").glob("*.json")}
-    assert {"mask_fill", "lpbs"} <= kept < set(BUILTIN_PROBES)
+    assert {"mask_fill", "lpbs"} <= kept < set(BUILTIN_PROBES) - INSIDE_A_NETWORK
     assert not (folder / "killed" / "report.json").exists()
     result = run(folder, "run", "--out", "killed")
     reused = {line.split(":")[0] for line in result.err.splitlines() if line.endswith("kept from the stopped run")}

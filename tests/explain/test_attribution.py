@@ -196,6 +196,15 @@ def test_steps_double_until_the_error_is_within_tolerance():
     assert max(item.steps for item in tight) > 2
 
 
+def test_a_path_that_is_too_rough_is_given_up_and_says_so(monkeypatch):
+    """Gradients without any relation to the values: no number of steps brings the error down."""
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(Engine, "gradients", lambda self, units: [rng.normal(5, 1, len(unit.shares)) for unit in units])
+    [item] = attribute(linear_bag(), TEXTS[:1], target=Label("good"))
+    assert item.steps == 128
+    assert item.error > 0.1
+
+
 def test_a_zero_baseline_is_refused_where_it_breaks_completeness():
     llama = CausalLM(*tiny_llama(), name="llama")  # RMSNorm sees no lengths
     with pytest.raises(InputError, match="use baseline='mean'"):
