@@ -13,6 +13,7 @@ Shapes: B examples, R rows of the module's input for each, T tokens.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -65,7 +66,7 @@ class Objective(Protocol):
         ...
 
 
-class _LossAsMetric:
+class _LossAsMetric(ABC):
     """For objectives whose held-out loss is the measure of quality."""
 
     rows: ClassVar[int] = 1
@@ -76,8 +77,8 @@ class _LossAsMetric:
     def score(self, module: Any, batch: Batch) -> torch.Tensor:
         return self.losses(module, batch)
 
-    def losses(self, module: Any, batch: Batch) -> torch.Tensor:
-        raise NotImplementedError
+    @abstractmethod
+    def losses(self, module: Any, batch: Batch) -> torch.Tensor: ...
 
 
 @dataclass

@@ -107,7 +107,7 @@ def ranks(tmp_path_factory):
 
 
 def load(folder, name):
-    return torch.load(folder / name, weights_only=False)
+    return torch.load(folder / name, weights_only=True)
 
 
 def sgd(parameters):
