@@ -195,6 +195,7 @@ def test_a_broken_accountant_is_found(monkeypatch):
         (lambda: noise_multiplier_for(0.0, DELTA, POISSON, 100), "target_epsilon = 0.0"),
         (lambda: noise_multiplier_for(math.inf, DELTA, POISSON, 100), "target_epsilon = inf"),
         (lambda: noise_multiplier_for(1e-4, DELTA, POISSON, 100), "out of reach: 100 steps"),
+        (lambda: noise_multiplier_for(1e-9, 1e-3, PoissonSampler(20, 4), 5), "out of reach: 5 steps"),
         (lambda: affordable_steps(-1.0, DELTA, POISSON, 1.0), "target_epsilon = -1.0"),
     ],
 )
