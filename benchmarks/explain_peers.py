@@ -39,8 +39,8 @@ PEERS = {
 # --- this side ----------------------------------------------------------------------------------------------------
 
 
-def install(name: str) -> Path:
-    """The interpreter of the peer's environment, made on first use."""
+def install(name: str, packages: Sequence[str]) -> Path:
+    """The interpreter of the environment of the peer that these packages are, made on first use."""
     from peers import PeerError
 
     home = HERE / "results" / f".venv-{name}"
@@ -50,7 +50,7 @@ def install(name: str) -> Path:
     subprocess.run([sys.executable, "-m", "venv", home], check=True)
     site = home / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
     (site / "project.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
-    command = [python, "-m", "pip", "install", "--quiet", *PEERS[name].install]
+    command = [python, "-m", "pip", "install", "--quiet", *packages]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise PeerError("does not install", done.stderr or done.stdout)
@@ -67,7 +67,7 @@ def running(names: Sequence[str], folder: Path) -> Iterator[dict[str, Any]]:
         found: dict[str, Any] = {}
         for name in names:
             try:
-                found[name] = stack.enter_context(_process(name, install(name), folder))
+                found[name] = stack.enter_context(_process(name, install(name, PEERS[name].install), folder))
             except PeerError as e:
                 found[name] = e
         yield found

@@ -51,9 +51,9 @@ def install() -> Path:
 
 
 @contextmanager
-def running(python: Path) -> Iterator[Callable[..., Any]]:
-    """A function that hands the peer's process a request and waits for the answer."""
-    command, pipe = [python, HERE / "peer_bias_scope.py"], subprocess.PIPE
+def running(python: Path, script: str) -> Iterator[Callable[..., Any]]:
+    """A function that hands the peer's process, which runs `script`, a request and waits for the answer."""
+    command, pipe = [python, HERE / script], subprocess.PIPE
     with (
         tempfile.TemporaryFile("w+") as log,
         subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=log, text=True) as process,
@@ -141,7 +141,7 @@ def weat_6(ask: Callable[..., Any]) -> dict[str, Any]:
 
 def measure() -> dict[str, Any]:
     try:
-        with running(install()) as ask:
+        with running(install(), "peer_bias_scope.py") as ask:
             parts = {"CrowS-Pairs": crows_pairs(ask), "no LM head": without_head(ask), "WEAT 6": weat_6(ask)}
     except PeerError as e:
         return {PEER: str(e)}

@@ -15,7 +15,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-BENCHMARKS = ("crows_masked", "crows_causal", "weat", "startup", "peers", "dp_sgd", "explain", "fairness")
+BENCHMARKS = (
+    "crows_masked", "crows_causal", "weat", "startup", "peers", "dp_sgd", "privacy", "membership", "shadow",
+    "memaudit_demo", "explain", "fairness",
+)  # fmt: skip
 RESULTS = Path(__file__).parent / "results"
 
 
