@@ -79,6 +79,7 @@ def main(notes: int, epochs: int, out: Path, seed: int = 0) -> None:
     canaries.save(planted, out / "canaries.json")
     start = untrained(training, seed)
     finished: dict[str, str] = {}
+    first_report = ""  # of the model without privacy, with which the others are compared
     for name, epsilon in EPSILONS.items():
         result = ak.privacy.train(
             start,
@@ -101,11 +102,12 @@ def main(notes: int, epochs: int, out: Path, seed: int = 0) -> None:
             result.model,
             probes=[
                 PrivateTrainings(trainings=finished),
-                Exposure(canaries=str(out / "canaries.json")),
+                Exposure(canaries=str(out / "canaries.json"), before=first_report),
             ],
             out=out / f"report-{name}",
             seed=seed,
         )
+        first_report = first_report or str(out / f"report-{name}" / "report.json")
         print(f"  mean exposure of the canaries: {report['exposure/insurance_number/mean'].value:.2f} bits")
 
 

@@ -6,10 +6,12 @@ Carlini et al. (2019), The secret sharer. Of each kind of canary, in bits:
     control_mean    the same of those that a coin left out: what no memory looks like, 1.44 in a large space
     max             the most exposed inserted canary
     rank_one        share of the inserted canaries that the model prefers to every other candidate, in percent
+    change          mean exposure here minus that in an earlier report, for instance without privacy; in pairs
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -27,6 +29,7 @@ from auditkit.privacy.recovery import percent
 from auditkit.privacy.redaction import redact
 from auditkit.probes.base import ItemScore, ProbeResult
 from auditkit.probes.evidence import adjust_p_values, extremes, summarize, undefined
+from auditkit.report import AuditReport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,7 @@ class Exposure:
         max_exact: spaces of at most so many candidates are ranked in full.
         samples: how many candidates of a larger space are scored.
         redact: show of the most exposed canaries only the length and a mark.
+        before: path of the report.json of another model on the same canaries, such as the one trained without privacy.
     """
 
     id: str = "exposure"
@@ -46,6 +50,7 @@ class Exposure:
     max_exact: int = 10_000
     samples: int = SAMPLES
     redact: bool = True
+    before: str = ""
 
     needs: ClassVar[tuple[type, ...]] = (ScoresText, FillsMask)
     source: ClassVar[str] = "Carlini et al. (2019), USENIX Security, https://arxiv.org/abs/1802.08232"
@@ -60,7 +65,8 @@ class Exposure:
         """Score the candidates of each kind once, and rank its canaries.
 
         Raises:
-            DataError: no file, a damaged one, or fewer than 20 canaries.
+            DataError: no file, a damaged one, fewer than 20 canaries, or a report before that is of other canaries.
+            ReportError: the report before cannot be read.
             VocabularyError: the model cannot write the canaries.
         """
         if not self.canaries:
@@ -70,6 +76,7 @@ class Exposure:
             )
         canaries = planted.load(self.canaries)
         planted.refuse_inexpressible(canaries, model)
+        earlier = AuditReport.load(self.before) if self.before else None
         measurements: list[Measurement] = []
         items: list[ItemScore] = []
         for space in canaries.spaces:
@@ -80,6 +87,8 @@ class Exposure:
                 )
                 kind = _Kind(self, canaries, space, chosen, found, model.describe()["weights_sha256"])
                 measurements += kind.measurements(rng)
+                if earlier is not None and kind.inside:
+                    measurements.append(kind.change(earlier, rng))
                 items += kind.items
         return ProbeResult(adjust_p_values(measurements), items)
 
@@ -112,6 +121,39 @@ class _Kind:
                 p_value=test.p_value, test="permutation test, inserted against left-out canaries, one-sided"
             )
         return [mean, control, *([self._max(), self._rank_one()] if self.inside else [])]
+
+    def change(self, earlier: AuditReport, rng: np.random.Generator) -> Measurement:
+        """How much more the inserted canaries are exposed here than in `earlier`."""
+        then = self._earlier(earlier)
+        now = self.found.values[self.inside]
+        details = {"before": float(then.mean()), "now": float(now.mean()), "model_before": str(earlier.subject["name"])}
+        return Measurement(
+            id=self._id("change"),
+            value=float((now - then).mean()),
+            interval=stats.paired_bootstrap(then, now, rng=rng),
+            n=len(now),
+            unit="bits",
+            method=f"mean difference over the same inserted canaries; {self._method}",
+            source=self.probe.source,
+            details=details,
+        )
+
+    def _earlier(self, earlier: AuditReport) -> Floats:
+        """The exposure of the inserted canaries in an earlier report, in their order here."""
+        name, table = self._id("mean"), earlier.items
+        found = [m for m in earlier.measurements if m.id == name and m.details.get("canaries") == self._canaries]
+        if table is None or not found:
+            raise DataError(
+                f"before: {self.probe.before} holds no exposure of these canaries ({name}); expected the report, with "
+                "its .items.parquet beside it, of an audit with the same file of canaries"
+            )
+        values = table[table["measurement"] == name].set_index("item")["value"]
+        return np.array([values[self.chosen[i].id] for i in self.inside], dtype=np.float64)
+
+    @property
+    def _canaries(self) -> str:
+        """Which canaries these are; tells nothing about any one of them."""
+        return hashlib.sha256("\n".join(c.secret for c in self.canaries.canaries).encode()).hexdigest()[:16]
 
     @property
     def _method(self) -> str:
@@ -147,6 +189,7 @@ class _Kind:
             "attack_budget": f"{self.found.candidates} candidates scored once each",
             "repetitions": sorted({self.chosen[i].repetitions for i in rows}),
             "weights_sha256": self.weights_sha256,
+            "canaries": self._canaries,
         }
         if not self.found.exact:
             details["mean_standard_error_of_estimate"] = float(self.found.errors[rows].mean())

@@ -25,7 +25,7 @@ from auditkit.rendering.evidence import is_number
 from auditkit.rendering.formatting import ABSENT, number, parts, plain, quantity, scalar
 from auditkit.rendering.private_runs import Grid
 
-METRICS = ("mean", "control_mean", "max", "rank_one")
+METRICS = ("mean", "control_mean", "max", "rank_one", "change")
 CANARIES = (
     "The inserted canaries that the model knows best. By default only the class of length and a mark are shown, never "
     "the canary itself."
@@ -41,6 +41,7 @@ class Kind:
     control: Measurement | None
     most: Measurement | None
     first: Measurement | None
+    change: Measurement | None
 
     @property
     def title(self) -> str:
@@ -49,8 +50,8 @@ class Kind:
 
     @property
     def all(self) -> list[Measurement | None]:
-        """All four."""
-        return [self.mean, self.control, self.most, self.first]
+        """All five."""
+        return [self.mean, self.control, self.most, self.first, self.change]
 
     def detail(self, name: str) -> float | None:
         """A number among the details of the two means."""
@@ -101,6 +102,8 @@ def _claims(kind: Kind) -> Iterator[Claim]:
     """What was memorised, and whether it can be read off the model."""
     if kind.mean is not None and kind.mean.value is not None:
         yield _memorised(kind, kind.mean)
+    if kind.change is not None and kind.change.value is not None:
+        yield _compared(kind, kind.change)
     yield from _off_chance(kind)
     most, first = kind.most, kind.first
     if first is not None and first.value:
@@ -128,6 +131,19 @@ def _memorised(kind: Kind, mean: Measurement) -> Claim:
         "than these intervals are wide may go unnoticed."
     )
     return Claim(f"{kind.title}: no memorisation is shown.", found + few)
+
+
+def _compared(kind: Kind, change: Measurement) -> Claim:
+    interval = change.interval
+    apart = interval is not None and not interval.low <= 0 <= interval.high
+    verdict = ("less" if change.value and change.value < 0 else "more") if apart else "no difference is shown"
+    before, now = (quantity(change.details.get(when), change.unit) for when in ("before", "now"))
+    other = plain(str(change.details.get("model_before")))
+    found = (
+        f"The same inserted canaries are exposed by {before} in the earlier report, of “{other}”, and by {now} here: a "
+        f"difference of {value_text(change)}."
+    )
+    return Claim(f"{kind.title} before and after: {verdict}{' exposed here' if apart else ''}.", found)
 
 
 def _warnings(kind: Kind) -> Iterator[str]:

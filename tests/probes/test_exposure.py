@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+import auditkit as ak
 from auditkit.errors import DataError, InputError, VocabularyError
 from auditkit.models.char_gpt_training import train
 from auditkit.models.char_transformer import CharGPTConfig
@@ -141,3 +142,28 @@ def test_bad_input_is_refused(audit, tmp_path):
     upper = planted.draw([planted.chosen_format("A##", context="my id is ")], 20, seed=0)
     with pytest.raises(VocabularyError, match="cannot express 'A'"):
         Exposure(canaries=str(planted.save(upper, tmp_path / "upper.json"))).measure(model, rng)
+
+
+def test_exposure_is_compared_with_an_earlier_report_canary_by_canary(audit, tmp_path):
+    path, model = audit
+    before = tmp_path / "before"
+    earlier = ak.audit(model, probes=[Exposure(canaries=path)], out=before)
+    report = str(before / "report.json")
+    unlearned = model.randomized(1)
+    found = {m.id: m for m in Exposure(canaries=path, before=report).measure(unlearned, generator(0, "x")).measurements}
+    change = found["exposure/format/change"]
+    mean = earlier["exposure/format/mean"].value
+    assert change.details["before"] == pytest.approx(mean)
+    assert change.value == pytest.approx(found["exposure/format/mean"].value - mean)
+    assert change.interval.high < 0
+    same = Exposure(canaries=path, before=report).measure(model, generator(0, "exposure")).measurements
+    assert next(m for m in same if m.id == "exposure/format/change").value == 0
+
+
+def test_an_earlier_report_of_other_canaries_is_refused(audit, tmp_path):
+    path, model = audit
+    ak.audit(model, probes=[Exposure(canaries=path)], out=tmp_path)
+    others = str(planted.save(planted.draw(SPACES, 16, repetitions=20, seed=3), tmp_path / "others.json"))
+    probe = Exposure(canaries=others, before=str(tmp_path / "report.json"))
+    with pytest.raises(DataError, match="no exposure of these canaries"):
+        probe.measure(model, generator(0, "x"))

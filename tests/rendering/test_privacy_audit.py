@@ -195,6 +195,14 @@ def test_memorised_canaries_are_compared_with_those_left_out(make):
     assert found.warnings == []
 
 
+@pytest.mark.parametrize(("half", "lead"), [(1.0, "less exposed here"), (5.0, "no difference is shown")])
+def test_exposure_before_and_after_is_said_with_its_interval(make, half, lead):
+    change = canaries("change", -4.0, half, before=5.5, now=1.5, model_before="<b>plain</b>")
+    found = " ".join(said(attack([canaries("mean", 1.5), change], make)))
+    assert f"before and after: {lead}" in found
+    assert "5.50 bits in the earlier report, of “<b>plain</b>”, and by 1.50 bits here" in found
+
+
 def test_where_nothing_is_shown_the_numbers_of_canaries_are_named(make):
     (claim,) = said(attack([canaries("mean", 2.0, p_value_holm=0.3), canaries("control_mean", 1.4, n=17)], make))
     assert "no memorisation is shown" in claim
