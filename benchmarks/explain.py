@@ -28,7 +28,7 @@ from peers import PeerError
 from timing import seconds
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
-from auditkit.explain import Continuation, Label, attribute
+from auditkit.explain import Continuation, Label, attribute, attribute_each_token
 from auditkit.explain.removal import Remover, aopc, curves
 from auditkit.models.causal_lm import CausalLM
 from auditkit.models.classifier import Classifier
@@ -40,6 +40,8 @@ TARGETS = {  # at least so many times faster
     "occlusion / captum, tokens off": 2.5,
     "IG, whole / inseq": 1.7,
     "IG, whole / captum": 1.7,
+    "IG, each token / inseq": 1.7,
+    "IG, each token / captum": 1.7,
 }
 
 
@@ -107,13 +109,13 @@ def texts(n: int, words: int, seed: int = 0) -> list[str]:
 # --- captum, as its documentation shows it ------------------------------------------------------------------------
 
 
-def of_captum(model: CausalLM, kind: str, prompt: str, written: str) -> np.ndarray:
+def of_captum(model: CausalLM, kind: str, prompt: str, written: str, *, each: bool = False) -> np.ndarray:
     words, target = model.tokenizer, model.tokenizer(written)["input_ids"]
     text = captum.TextTokenInput(prompt, words, baselines=words.pad_token_id)
     if kind == "IG":
         layer = captum.LayerIntegratedGradients(model.module, model.module.get_input_embeddings())
         found = captum.LLMGradientAttribution(layer, words).attribute(text, torch.tensor(target), n_steps=STEPS)
-        return found.seq_attr.numpy()
+        return found.token_attr.numpy() if each else found.seq_attr.numpy()
     wrapped = captum.LLMAttribution(captum.FeatureAblation(model.module), words)
     options: dict[str, Any] = {
         "uncached": {"use_cached_outputs": False}, "default": {}, "tokens off": {"forward_in_tokens": False},
@@ -132,11 +134,12 @@ def ours(model: CausalLM, method: str, prompts: Sequence[str], written: str) -> 
     return found[0].token_values
 
 
-def each_token(model: CausalLM, prompt: str, written: str) -> None:
-    """Integrated gradients of every token of the continuation, given those before it."""
-    words = written.split()
-    given = [" ".join([prompt, *words[:i]]) for i in range(len(words))]
-    attribute(model, given, target=[Continuation(" " + w) for w in words], baseline="pad", steps=STEPS, tolerance=None)
+def each_token(model: CausalLM, prompt: str, written: str, method: str = "integrated_gradients") -> np.ndarray:
+    """Every token of the continuation by itself, given those before it."""
+    (found,) = attribute_each_token(
+        model, [prompt], Continuation(" " + written), method=method, baseline="pad", steps=STEPS, tolerance=None
+    )
+    return np.stack([item.token_values for item in found])
 
 
 # --- measurements -------------------------------------------------------------------------------------------------
@@ -166,6 +169,9 @@ def timings(folder: Path, repeats: int, many: int, wanted: Sequence[str]) -> dic
         ),
         "IG, largest difference from captum": _apart(
             ours(model, "integrated_gradients", [prompt], written), of_captum(model, "IG", prompt, written)
+        ),
+        "IG of each token, largest difference from captum": _apart(
+            each_token(model, prompt, written).T, of_captum(model, "IG", prompt, written, each=True).T
         ),
     }
     runs: dict[str, Callable[[], float]] = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from auditkit.explain.attention import AttentionMap, HeadRoles, attention_maps, flow, head_roles, rollout
     from auditkit.explain.attention_gradients import Agreement, gradient_agreement
-    from auditkit.explain.attribution import Attribution, Attributions, attribute
+    from auditkit.explain.attribution import Attribution, Attributions, attribute, attribute_each_token
     from auditkit.explain.checks import Check, Faithfulness
     from auditkit.explain.contrast import Driver, contrast_pairs, drivers
     from auditkit.explain.faithfulness import judge
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "attention": ("AttentionMap", "HeadRoles", "attention_maps", "flow", "head_roles", "rollout"),
     "attention_gradients": ("Agreement", "gradient_agreement"),
-    "attribution": ("Attribution", "Attributions", "attribute"),
+    "attribution": ("Attribution", "Attributions", "attribute", "attribute_each_token"),
     "contrast": ("Driver", "contrast_pairs", "drivers"),
     "checks": ("Check", "Faithfulness"),
     "faithfulness": ("judge",),
@@ -58,6 +58,7 @@ __all__ = [
     "aopc",
     "attention_maps",
     "attribute",
+    "attribute_each_token",
     "contrast_pairs",
     "drivers",
     "fit_tree",

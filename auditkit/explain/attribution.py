@@ -11,7 +11,7 @@ size nor the other texts change a result.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from auditkit.explain.engine import Engine
 from auditkit.explain.methods import METHODS, Found, Method, Properties, Settings, completeness_error
 from auditkit.explain.questions import Question
 from auditkit.explain.readers import require_gradients
-from auditkit.explain.targets import Target, ask
+from auditkit.explain.targets import Continuation, Output, Target, ask, each_token
 from auditkit.explain.words import sum_over_words
 from auditkit.models.protocols import Floats, Ints
 
@@ -172,6 +172,52 @@ def attribute(
         model, ask(model, texts, target), method=method, baseline=baseline, batch_tokens=batch_tokens,
         settings=Settings(steps, tolerance, samples, seed),
     )  # fmt: skip
+
+
+def attribute_each_token(
+    model: Any,
+    texts: Sequence[str],
+    target: Continuation | Output | Sequence[Continuation | Output],
+    *,
+    method: str | Method = "integrated_gradients",
+    baseline: str = "auto",
+    steps: int = 32,
+    tolerance: float | None = 0.005,
+    samples: int | None = None,
+    seed: int = 0,
+    batch_tokens: int | None = None,
+) -> list[Attributions]:
+    """Explain every token of a continuation, or of a written output, by itself: log p given those before it.
+
+    A forward pass is shared by all tokens; `attribute` explains their sum in as many backward passes as this takes for
+    one.
+
+    Args:
+        model: an adapter of auditkit that writes.
+        texts: what to explain.
+        target: what follows each text; without `versus`.
+        method: as in `attribute`, like all that follow.
+        baseline: what stands for an absent token.
+        steps: points of the path.
+        tolerance: of the completeness error.
+        samples: draws.
+        seed: of all draws.
+        batch_tokens: padded tokens in a batch.
+
+    Returns:
+        For each text one item for each token of what follows.
+
+    Raises:
+        InputError, MissingCapability: as `attribute`.
+    """
+    apart = [each_token(model, question) for question in ask(model, texts, target)]
+    found = explain(
+        model, [q for those in apart for q in those], method=method, baseline=baseline, batch_tokens=batch_tokens,
+        settings=Settings(steps, tolerance, samples, seed),
+    )  # fmt: skip
+    ends = np.cumsum([len(those) for those in apart])
+    spans = zip(ends - [len(those) for those in apart], ends, strict=True)
+    return [replace(found, items=found.items[a:b], questions=found.questions[a:b]) for a, b in spans]
 
 
 def explain(

@@ -2,12 +2,14 @@
 
 Memory is bounded by the batch budget: a unit is one evaluation of one question, units are packed into batches of at
 most so many padded tokens, and of a batch nothing is kept but one number, or one gradient over tokens, for each unit.
+Units that put the same tokens before the model, and read different numbers off it (each token of a continuation), share
+one forward pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,10 +17,10 @@ import numpy.typing as npt
 import torch
 
 from auditkit.errors import MissingCapability
-from auditkit.explain.questions import Question
+from auditkit.explain.questions import Question, merged
 from auditkit.explain.readers import Rows, batch_budget, device_of, embeddings_replaced, filler_of, reader_of
 from auditkit.models.batching import Batcher
-from auditkit.models.protocols import Floats, Ints
+from auditkit.models.protocols import Floats
 
 Shares = npt.NDArray[np.float32]
 
@@ -36,6 +38,24 @@ class Unit:
     question: int
     shares: Shares
     origin: int = 0
+
+
+@dataclass(slots=True)
+class Input:
+    """What the model reads once for several units.
+
+    Attributes:
+        unit: one of them: its shares and its origin are those of all.
+        members: the index of each, and its question.
+    """
+
+    unit: Unit
+    members: list[tuple[int, Question]] = field(default_factory=list)
+
+
+def _members(inputs: Sequence[Input]) -> list[int]:
+    """Indices of the units of a batch, in the order in which they are evaluated."""
+    return [index for i in inputs for index, _ in i.members]
 
 
 class Engine:
@@ -64,10 +84,9 @@ class Engine:
         out = np.zeros((len(units), 2))
 
         @torch.inference_mode()
-        def forward(rows: Ints) -> None:
-            batch = [units[r] for r in rows]
-            shares = torch.from_numpy(_stacked(batch)).to(self.device)
-            out[rows] = torch.stack(self._evaluate(batch, shares), dim=1).cpu().double().numpy()
+        def forward(inputs: list[Input]) -> None:
+            found = self._evaluate(inputs, self._shares(inputs))
+            out[_members(inputs)] = torch.stack(found, dim=1).cpu().double().numpy()
 
         self._run(units, forward)
         return out
@@ -80,13 +99,18 @@ class Engine:
         """
         out: list[Floats] = [np.zeros(0)] * len(units)
 
-        def forward(rows: Ints) -> None:
-            batch = [units[r] for r in rows]
-            shares = torch.from_numpy(_stacked(batch)).to(self.device).requires_grad_()
+        def forward(inputs: list[Input]) -> None:
+            shares = self._shares(inputs).requires_grad_()
             with torch.enable_grad():
-                found = self._derivative(self._evaluate(batch, shares)[0], shares).cpu().double().numpy()
-            for r, unit, gradient in zip(rows, batch, found, strict=True):
-                out[r] = gradient[: len(unit.shares)]
+                value = self._evaluate(inputs, shares)[0]
+            starts = np.cumsum([0, *(len(i.members) for i in inputs)])
+            most = max(len(i.members) for i in inputs)
+            for turn in range(most):  # one backward pass for the first number read off every input, one for the second
+                asked = [(n, i.members[turn][0]) for n, i in enumerate(inputs) if turn < len(i.members)]
+                chosen = value[[int(starts[n]) + turn for n, _ in asked]]
+                found = self._derivative(chosen, shares, last=turn == most - 1).cpu().double().numpy()
+                for n, u in asked:
+                    out[u] = found[n, : len(units[u].shares)]
 
         self._run(units, forward)
         return out
@@ -105,41 +129,63 @@ class Engine:
         units = [Unit(q, everything(question)) for q, question in enumerate(self.questions)]
 
         @torch.inference_mode()
-        def forward(rows: Ints) -> None:
-            packed = self._rows([units[r] for r in rows])
+        def forward(inputs: list[Input]) -> None:
+            packed, members = self._rows(inputs), _members(inputs)
             best = self.reader.scores(packed).argmax(-1)[packed.places[2]].tolist()
             for unit, target in reversed([*zip(packed.unit_of_read.tolist(), best, strict=True)]):
-                out[rows[unit]] = target  # in reverse, so that the first place of a question stays
+                out[members[unit]] = target  # in reverse, so that the first place of a question stays
 
         self._run(units, forward)
         return out
 
-    def _run(self, units: Sequence[Unit], forward: Any) -> None:
-        lengths = [self.questions[u.question].length for u in units]
+    def _run(self, units: Sequence[Unit], forward: Callable[[list[Input]], None]) -> None:
+        inputs = self._inputs(units)
+        lengths = [self.questions[i.unit.question].length for i in inputs]
         self.tokens_read += sum(lengths)
-        self.batcher.run(lengths, forward)
+        self.batcher.run(lengths, lambda rows: forward([inputs[r] for r in rows]))
 
-    def _rows(self, batch: Sequence[Unit]) -> Rows:
-        branches = [(u, b) for u, unit in enumerate(batch) for b in self.questions[unit.question].branches]
-        unit = torch.tensor([u for u, _ in branches], device=self.device)
-        return Rows([b for _, b in branches], unit, len(batch), self.device, filler_of(self.model))
+    def _inputs(self, units: Sequence[Unit]) -> list[Input]:
+        """The distinct inputs among the units; two vectors of a similarity belong together and are not shared."""
+        found: dict[Hashable, Input] = {}
+        for i, unit in enumerate(units):
+            branches = self.questions[unit.question].branches
+            same: Hashable = (unit.origin, unit.shares.tobytes(), *(b.input for b in branches))
+            key = same if any(len(b.targets) for b in branches) else i
+            found.setdefault(key, Input(unit)).members.append((i, self.questions[unit.question]))
+        return list(found.values())
 
-    def _evaluate(self, batch: Sequence[Unit], shares: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(U,) numbers and (U,) probabilities, from the shares (U, F) of the tokens."""
-        rows = self._rows(batch)
+    def _shares(self, inputs: Sequence[Input]) -> torch.Tensor:
+        return torch.from_numpy(_stacked([i.unit for i in inputs])).to(self.device)
+
+    def _rows(self, inputs: Sequence[Input]) -> Rows:
+        """The rows of all inputs; what the members of an input read off a row is read off it together."""
+        branches, owner, row_of, first = [], [], [], 0
+        for n, one in enumerate(inputs):
+            for parallel in zip(*(q.branches for _, q in one.members), strict=True):  # a row, as each member reads it
+                branches.append(merged(parallel))
+                row_of.append(n)
+                owner += [first + j for j, b in enumerate(parallel) for _ in b.positions]
+            first += len(one.members)
+        at, whose = (torch.tensor(x, dtype=torch.long, device=self.device) for x in (row_of, owner))
+        return Rows(branches, at, whose, first, self.device, filler_of(self.model))
+
+    def _evaluate(self, inputs: Sequence[Input], shares: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(U,) numbers and (U,) probabilities of all members, from the shares (inputs, F) of the tokens."""
+        rows = self._rows(inputs)
         with torch.no_grad():
             real = self.reader.embedding(rows.ids)  # (B, T, D)
-        origin = self.origins[torch.tensor([u.origin for u in batch], device=self.device)][rows.unit]
-        held = torch.ones(len(batch), 1, device=self.device)
-        there = torch.cat([shares, held], dim=1)[rows.unit[:, None], rows.feature]  # (B, T); -1 is the last column
+        origin = self.origins[torch.tensor([i.unit.origin for i in inputs], device=self.device)][rows.input]
+        held = torch.ones(len(inputs), 1, device=self.device)
+        there = torch.cat([shares, held], dim=1)[rows.input[:, None], rows.feature]  # (B, T); -1 is the last column
         mixed = torch.lerp(origin[:, None].to(real.dtype), real, there[..., None].to(real.dtype))
         with embeddings_replaced(self.reader.embedding, mixed):
             scores = self.reader.scores(rows)
         if not rows.targets.numel():
             return _similarity(scores, rows)
-        return self._read(scores.float(), rows, batch)
+        contrast = [question.contrast for i in inputs for _, question in i.members]
+        return self._read(scores.float(), rows, torch.tensor(contrast, device=self.device))
 
-    def _read(self, scores: torch.Tensor, rows: Rows, batch: Sequence[Unit]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _read(self, scores: torch.Tensor, rows: Rows, contrast: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         place = rows.places[2]
         logs = scores.log_softmax(-1)
         chosen = logs[place, rows.targets]
@@ -148,12 +194,11 @@ class Engine:
         value, log_odds, reads = (
             zeros.index_add(0, rows.unit_of_read, x * rows.weights) for x in (counted, chosen, torch.ones_like(chosen))
         )
-        contrast = torch.tensor([self.questions[u.question].contrast for u in batch], device=self.device)
         return value, _probability(log_odds, reads, contrast)
 
-    def _derivative(self, value: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+    def _derivative(self, value: torch.Tensor, shares: torch.Tensor, *, last: bool) -> torch.Tensor:
         try:
-            return torch.autograd.grad(value.sum(), shares)[0]
+            return torch.autograd.grad(value.sum(), shares, retain_graph=not last)[0]
         except RuntimeError as e:
             if not any(sign in str(e) for sign in ("does not require grad", "is not implemented", "used in the graph")):
                 raise

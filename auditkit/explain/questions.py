@@ -38,6 +38,19 @@ class Branch:
     weights: npt.NDArray[np.float64]
     forced: Ints
 
+    @property
+    def input(self) -> bytes:
+        """The same for branches that put the same before the model, whatever they read off its output."""
+        return b"|".join(x.tobytes() for x in (self.ids, self.feature, self.forced))
+
+
+def merged(parallel: Sequence[Branch]) -> Branch:
+    """One branch that reads all that branches of the same input read, one after the other."""
+    if len(parallel) == 1:
+        return parallel[0]
+    reads = {name: np.concatenate([getattr(b, name) for b in parallel]) for name in ("positions", "targets", "weights")}
+    return replace(parallel[0], **reads)
+
 
 def branch(
     ids: Sequence[int] | Ints,

@@ -37,14 +37,16 @@ class Rows:
 
     Attributes:
         branches: the B rows.
-        unit: (B,) which of the U questions each row belongs to.
+        input: (B,) which of the inputs of the batch each row belongs to.
+        unit_of_read: (k,) which of the U evaluations each read belongs to.
         units: U.
         device: where the tensors are made.
         filler: id of the padding; some models number positions by it.
     """
 
     branches: Sequence[Branch]
-    unit: torch.Tensor
+    input: torch.Tensor
+    unit_of_read: torch.Tensor
     units: int
     device: torch.device
     filler: int
@@ -90,12 +92,6 @@ class Rows:
     def weights(self) -> torch.Tensor:
         """(k,) what each read counts."""
         return torch.from_numpy(np.concatenate([b.weights for b in self.branches])).float().to(self.device)
-
-    @cached_property
-    def unit_of_read(self) -> torch.Tensor:
-        """(k,) the question that each read belongs to."""
-        counts = torch.tensor([len(b.positions) for b in self.branches], device=self.device)
-        return torch.repeat_interleave(self.unit, counts)
 
 
 class Reader(Protocol):

@@ -271,6 +271,23 @@ _BUILDERS: dict[type, Callable[[Any, str, Tokens, Any], Question]] = {
 }
 
 
+def each_token(model: Any, asked: Question) -> list[Question]:
+    """One question for each token that is forced in a continuation or an output: log p given those before it.
+
+    Raises:
+        InputError: two alternatives are compared, which have no tokens in common.
+    """
+    if len(asked.branches) != 1:
+        raise InputError(f"{asked.asks}: a difference of two alternatives has no tokens in common; ask about one")
+    (row,) = asked.branches
+    questions = []
+    for i, target in enumerate(row.targets.tolist()):
+        one = slice(i, i + 1)
+        alone = replace(row, positions=row.positions[one], targets=row.targets[one], weights=row.weights[one])
+        questions.append(replace(asked, branches=(alone,), asks=f"log p({_name(model, target)!r})"))
+    return questions
+
+
 # --- what the model predicts --------------------------------------------------------------------------------------
 
 

@@ -1,12 +1,23 @@
 """Every method on models whose right answer is known; batches, padding, special tokens; bad input."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 import torch
 
 import auditkit as ak
 from auditkit.errors import DataError, InputError, MissingCapability, UnknownName, VocabularyError
-from auditkit.explain import Continuation, Filler, Label, NextToken, Output, Similarity, attribute
+from auditkit.explain import (
+    Continuation,
+    Filler,
+    Label,
+    NextToken,
+    Output,
+    Similarity,
+    attribute,
+    attribute_each_token,
+)
 from auditkit.explain.attribution import CHUNK
 from auditkit.explain.engine import Engine, Unit, everything
 from auditkit.explain.methods import METHODS, Settings
@@ -133,7 +144,7 @@ def test_padding_gets_exactly_zero(case):
     model, texts, target = case
     questions = ask(model, texts, target)
     engine = Engine(model, questions, torch.zeros(1, engine_width(model)))
-    rows = engine._rows([Unit(q, everything(question)) for q, question in enumerate(questions)])
+    rows = engine._rows(engine._inputs([Unit(q, everything(question)) for q, question in enumerate(questions)]))
     padded = torch.arange(rows.ids.shape[1]) >= rows.lengths[:, None]
     assert padded.any()
     assert (sensitivity(engine, rows)[padded] == 0).all()
@@ -153,6 +164,48 @@ def sensitivity(engine, rows):
     with embeddings_replaced(engine.reader.embedding, vectors):
         scores = engine.reader.scores(rows).float()
     return torch.autograd.grad((scores**2).sum(), vectors)[0].norm(dim=-1)
+
+
+@pytest.mark.parametrize(
+    ("build", "texts", "target"),
+    [
+        (tiny_models.gpt2, PLAIN, Continuation(" she was tired")),
+        (tiny_models.char_gpt, ["the nurse", "a man"], Continuation(" is ok")),
+        (tiny_models.t5, PLAIN, Output("the nurse was tired")),
+    ],
+)
+@pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
+def test_the_tokens_of_a_continuation_sum_to_the_whole(build, texts, target, method):
+    model = sharpened(build())
+    options = {"method": method, "steps": 8, "tolerance": None, "batch_tokens": 90}
+    whole = attribute(model, texts, target=target, **options)
+    apart = attribute_each_token(model, texts, target, **options)
+    assert [len(found) for found in apart] == [len(q.branches[0].targets) for q in whole.questions]
+    for item, found in zip(whole, apart, strict=True):
+        assert np.sum([one.token_values for one in found], axis=0) == pytest.approx(item.token_values, abs=1e-5)
+        assert sum(one.value for one in found) == pytest.approx(item.value, abs=1e-5)
+        assert len({one.asks for one in found}) > 1
+
+
+def test_each_token_is_explained_as_if_it_were_asked_alone():
+    model = sharpened(tiny_models.gpt2())
+    [found] = attribute_each_token(model, ["the doctor was"], Continuation(" tired at work"))
+    [alone] = attribute(model, ["the doctor was"], target=Continuation(" tired"))
+    assert found[0].token_values == pytest.approx(alone.token_values, abs=1e-6)
+    assert found[0].value == pytest.approx(alone.value, abs=1e-6)
+
+
+def test_the_tokens_of_a_continuation_share_the_forward_pass():
+    model = sharpened(tiny_models.gpt2())
+    questions = attribute_each_token(model, ["the doctor was"], Continuation(" tired at work"))[0].questions
+    engine = Engine(model, questions, torch.zeros(1, model.module.config.n_embd))
+    engine.values([Unit(q, everything(question)) for q, question in enumerate(questions)])
+    assert engine.tokens_read == questions[0].length
+
+
+def test_a_difference_has_no_tokens_to_explain_apart():
+    with pytest.raises(InputError, match="no tokens in common"):
+        attribute_each_token(tiny_models.gpt2(), PLAIN, Continuation(" she was", versus=" he was"))
 
 
 def test_special_tokens_are_kept_apart():
@@ -176,9 +229,12 @@ def test_memory_is_bounded_by_the_batch_not_by_the_steps(monkeypatch):
     monkeypatch.setattr(
         Engine,
         "_rows",
-        lambda self, batch: largest.append(sum(self.questions[u.question].length for u in batch)) or stack(self, batch),
+        lambda self, batch: (
+            largest.append(sum(self.questions[i.unit.question].length for i in batch)) or stack(self, batch)
+        ),
     )
-    attribute(model, PLAIN * 5, target=Label("good"), steps=64, batch_tokens=100)
+    texts = [" ".join(order) for order in permutations("the old nurse was".split())]  # equal texts would be read once
+    attribute(model, texts, target=Label("good"), steps=64, batch_tokens=100)
     assert max(largest) <= 100
     assert len(largest) > 50
 
