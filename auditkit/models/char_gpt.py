@@ -55,7 +55,7 @@ class CharModel:
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self._module.head.weight.device
+        return next(self._module.parameters()).device
 
     def describe(self) -> dict[str, Any]:
         """See `Model.describe`; `config` holds the whole configuration but the vocabulary."""
@@ -66,7 +66,7 @@ class CharModel:
             "task": self.task,
             "architecture": "char-GPT",
             "device": str(self.device),
-            "dtype": str(self._module.head.weight.dtype).removeprefix("torch."),
+            "dtype": str(next(self._module.parameters()).dtype).removeprefix("torch."),
             "parameters": parameter_count(self._module),
             "weights_sha256": weights_sha256(self._module),
             "context": self.config.context,
@@ -79,8 +79,8 @@ class CharModel:
         """The same architecture and vocabulary, freshly initialised."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            module = CharTransformer(self.config)
-        module = module.to(self.device, self._module.head.weight.dtype)
+            module = type(self._module)(self.config)
+        module = module.to(self.device, next(self._module.parameters()).dtype)
         return type(self)(module, name=f"{self.name} (random weights, seed {seed})")
 
     def save(self, folder: str | Path, *, half: bool = False) -> Path:

@@ -70,9 +70,12 @@ class SentenceEncoder:
     def randomized(self, seed: int) -> Self:
         """The same encoder and pooling with fresh transformer weights drawn under `seed`."""
         twin = copy.deepcopy(self.module)
-        transformer: Any = twin[0].model
+        part: Any = twin[0]
+        old = next(part.model.parameters())
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            fresh = type(transformer)(copy.deepcopy(transformer.config))
-        transformer.load_state_dict(fresh.state_dict())
+            fresh = type(part.model)(copy.deepcopy(part.model.config))
+        part.model = fresh.to(
+            old.device, old.dtype
+        ).eval()  # whole: the old layers may be factorised
         return type(self)(twin, name=f"{self.name} (random weights, seed {seed})")
