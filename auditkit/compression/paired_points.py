@@ -1,0 +1,62 @@
+"""The audit again at every point: each measurement of a probe beside the dense model's, compared item by item."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from auditkit.compression.findings import Findings, p_value
+from auditkit.errors import DataError
+from auditkit.measurement import Measurement
+from auditkit.probes.base import Probe, ProbeResult
+from auditkit.report import AuditReport, ProbeRun
+from auditkit.runner import Listener, _items_table, _run_probe
+from auditkit.worsening import Comparison, NotJudged
+
+KEPT = ("reason", "p_value", "p_value_holm", "clusters", "no_interval", "note")
+"""What is kept of a measurement's details: at a dozen points the rest would fill the report."""
+
+
+def run_probes(model: Any, probes: Sequence[Probe], seed: int) -> tuple[ProbeResult, list[ProbeRun]]:
+    """Run every probe as an audit of its own would: the same seed draws the same items for every model."""
+    outcomes = [_run_probe(probe, model, seed, Listener()) for probe in probes]
+    measurements = [m for o in outcomes for m in o.result.measurements]
+    return ProbeResult(measurements, [i for o in outcomes for i in o.result.items]), [o.run for o in outcomes]
+
+
+def add_probe_results(findings: Findings, found: ProbeResult) -> None:
+    """The probes' own measurements and item scores, under the point's name."""
+    for m in found.measurements:
+        details = {k: v for k, v in m.details.items() if k in KEPT}
+        findings.measurements.append(replace(m, id=findings.id(m.id), details=details, seed=None))
+    findings.items += [replace(i, measurement=findings.id(i.measurement)) for i in found.items]
+
+
+def add_worsenings(findings: Findings, dense: ProbeResult, point: ProbeResult) -> None:
+    """How much farther from its ideal each measurement is than the dense model's, paired item by item.
+
+    A measurement without an ideal is left out: of it, better and worse are not defined.
+    """
+    comparison = Comparison(_report(point, findings.seed), _report(dense, findings.seed))
+    for m in point.measurements:
+        if m.ideal is None:
+            continue
+        name, method = f"{m.id}/worsening", "paired change of the distance from the ideal, by items"
+        about = {"method": method, "source": m.source, "unit": m.unit, "ideal": 0.0}
+        try:
+            found = comparison.worsening(m)
+        except (NotJudged, DataError) as e:
+            findings.undefined(name, str(e), **about)  # type: ignore[arg-type]
+            continue
+        details = {"candidate": "probe", "probe": m.probe, "of": m.id, "note": found.note.lstrip("; ")}
+        details["p_value"] = p_value(found.value, found.interval)  # type: ignore[assignment]
+        findings.add(name, found.value, interval=found.interval, n=found.n, details=details, **about)  # type: ignore[arg-type]
+
+
+def _report(found: ProbeResult, seed: int) -> AuditReport:
+    measurements: Sequence[Measurement] = found.measurements
+    return AuditReport(
+        subject={}, environment={}, config={}, seed=seed, runs=[], measurements=measurements,
+        _items=_items_table(found.items),
+    )  # fmt: skip
