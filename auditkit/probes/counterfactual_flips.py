@@ -1,0 +1,269 @@
+"""Counterfactual flips: does a classifier's decision about a person change when only the group words change?
+
+Each text is classified as it is and with the words of its group exchanged (`auditkit.mitigation.swaps`: "She is a ..."
+becomes "He is a ..."). For each kind of swap, over the texts that hold a word to exchange:
+
+    counterfactual_flips/gender/flip_rate           share of texts whose decision changes
+    counterfactual_flips/gender/probability_gap     mean p(favourable) of the texts as about women, less as about men
+    counterfactual_flips/gender/decision_gap        share decided favourably as about women, less as about men
+    counterfactual_flips/gender/flip_rate_women_to_men, .../flip_rate_men_to_women      by what the text was about
+
+A text is about the group that most of its exchanged words name ("She lives with her husband": women); where there are
+as many of both, it counts in the flip rate only. The exact McNemar test goes with the decision gap. 0 is a classifier
+that does not look at the group words; it may still look at what goes with the group.
+
+Garg, Perot, Limtiaco, Taly, Chi & Beutel (2019). Counterfactual Fairness in Text Classification through
+Robustness. AIES.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from auditkit import stats
+from auditkit.errors import DataError, InputError, UnknownName
+from auditkit.measurement import Measurement
+from auditkit.mitigation.swaps import GROUPS, Swapped, Swapper
+from auditkit.models.predictions import read_table
+from auditkit.models.protocols import Classifies, Floats
+from auditkit.privacy.redaction import redact
+from auditkit.probes.base import ItemScore, ProbeResult
+from auditkit.probes.evidence import adjust_p_values, extremes, random_weights_nulls, subset, summarize, undefined
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+METHOD = "decision on each text and on the same text with the group words exchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class Flips:
+    """What became of the texts of one kind of swap.
+
+    Attributes:
+        kind: the kind of swap.
+        rows: (n,) which texts of the table hold a word to exchange.
+        texts: those texts.
+        swapped: their counterparts.
+        before: (n,) probability of the favourable label for the texts as they are, and
+        after: (n,) for their counterparts.
+        chosen: (n, 2) whether the favourable label was decided, before and after.
+        flipped: (n,) whether the decision changed, to whichever label.
+    """
+
+    kind: str
+    rows: list[int]
+    texts: list[str]
+    swapped: list[Swapped]
+    before: Floats
+    after: Floats
+    chosen: Floats
+    flipped: Floats
+
+    def about(self, first: bool) -> list[int]:
+        """Positions of the texts most of whose group words name the first, or the second, of the two groups."""
+        side = 1 if first else -1
+        return [i for i, s in enumerate(self.swapped) if side * sum(1 if c.first else -1 for c in s.changes) > 0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CounterfactualFlips:
+    """How often, and in whose favour, decisions change when only the group words of a text do.
+
+    Attributes:
+        id: name in the report.
+        data: a .csv or .parquet file with the column text, perhaps id, and perhaps cluster (texts of one origin).
+        kinds: which words are exchanged: gender, name_group, religion, nationality.
+        positive: the favourable label; may be left out for a classifier with two labels, the second of which it is.
+        limit: at most so many texts, drawn at random.
+        null_items: on how many texts the random-weights null is computed.
+        redact: show of the most affected texts only the exchanged words, the length and a mark.
+    """
+
+    id: str = "counterfactual_flips"
+    data: str = ""
+    kinds: tuple[str, ...] = ("gender",)
+    positive: str | int = ""
+    limit: int = 2_000
+    null_items: int = 100
+    redact: bool = True
+
+    needs: ClassVar[tuple[type, ...]] = (Classifies,)
+    source: ClassVar[str] = "Garg et al. 2019 (AIES), https://arxiv.org/abs/1809.10610"
+
+    def __post_init__(self) -> None:
+        Swapper(self.kinds)
+        if self.limit < 1 or self.null_items < 1:
+            raise InputError(f"limit={self.limit}, null_items={self.null_items}; expected 1 or more")
+
+    def measure(self, model: Any, rng: np.random.Generator) -> ProbeResult:
+        """Flip rate and gaps of each kind of swap.
+
+        Raises:
+            DataError: no table, or one without texts.
+            UnknownName: the classifier has no such label.
+        """
+        table = self._texts(model, rng)
+        column = self._favourable(model)
+        measurements: list[Measurement] = []
+        items: list[ItemScore] = []
+        for kind in self.kinds:
+            flips = find_flips(model, table["text"].tolist(), kind, column)
+            self._notice(model, flips, len(table))
+            if not flips.rows:
+                reason = f"none of the {len(table)} texts holds a word that the swap {kind!r} exchanges"
+                rate = f"{self.id}/{kind}/flip_rate"
+                measurements.append(undefined(rate, reason, unit="%", ideal=0.0, method=METHOD, source=self.source))
+                continue
+            nulls = self._null(model, table, flips, column, rng)
+            for scores in self._scores(flips, table):
+                measurements.append(self._measurement(scores, flips, nulls, model, rng))
+                items += scores
+        return ProbeResult(adjust_p_values(measurements), items)
+
+    def _texts(self, model: Any, rng: np.random.Generator) -> pd.DataFrame:
+        """At most `limit` rows of the table, with a text, an id and a cluster each."""
+        if not self.data:
+            raise DataError(f"{self.id} needs texts to classify; give data, a .csv or .parquet file with a column text")
+        table = read_table(self.data)
+        if not len(table) or "text" not in table or table["text"].isna().any():
+            raise DataError(f"{self.data}: no rows, no column 'text', or an empty cell in it; expected a text a row")
+        chosen = subset(len(table), self.limit, rng)
+        if len(chosen) < len(table):
+            model.notices[f"texts left out by limit={self.limit}"] += len(table) - len(chosen)
+        texts = table["text"].astype(str)
+        ids = table["id"].astype(str) if "id" in table else table.index.map(str).to_series(index=table.index)
+        if not ids.is_unique:
+            raise DataError(f"{self.data}: id {ids[ids.duplicated()].iloc[0]} appears twice; every text needs its own")
+        # Equal texts are not independent of each other.
+        clusters = table["cluster"].astype(str) if "cluster" in table else texts
+        names = clusters.groupby(clusters, sort=False).ngroup().astype(str)
+        return table.assign(text=texts, id=ids, cluster=names).iloc[chosen].reset_index(drop=True)
+
+    def _favourable(self, model: Classifies) -> int:
+        given = str(self.positive)
+        if not given and len(model.labels) == 2:
+            return 1
+        if given not in model.labels:
+            raise UnknownName("value of `positive` among the classifier's labels", given, model.labels)
+        return model.labels.index(given)
+
+    def _null(
+        self, model: Any, table: pd.DataFrame, flips: Flips, column: int, rng: np.random.Generator
+    ) -> dict[str, dict[str, Any]]:
+        """What random weights get on some of the texts that were swapped."""
+        texts = table["text"].iloc[[flips.rows[i] for i in subset(len(flips.rows), self.null_items, rng)]].tolist()
+
+        def scores(random: Classifies) -> dict[str, float]:
+            found = find_flips(random, texts, flips.kind, column)
+            return {"flip_rate": 100 * float(found.flipped.mean())}
+
+        return random_weights_nulls(model, scores, {"flip_rate": len(texts)})
+
+    def _scores(self, flips: Flips, table: pd.DataFrame) -> list[list[ItemScore]]:
+        """The item scores of every measurement of one kind; none without texts."""
+        first, second = GROUPS[flips.kind]
+        one, other = flips.about(True), flips.about(False)
+        # What is said of the first group less what is said of the second, whichever of them the text was about.
+        sign = np.zeros(len(flips.rows))
+        sign[one], sign[other] = -1, 1
+        everything = list(range(len(flips.rows)))
+        chosen = {
+            "flip_rate": (100 * flips.flipped, everything),
+            "probability_gap": (100 * sign * (flips.after - flips.before), sorted(one + other)),
+            "decision_gap": (100 * sign * (flips.chosen[:, 1] - flips.chosen[:, 0]), sorted(one + other)),
+            f"flip_rate_{first}_to_{second}": (100 * flips.flipped, one),
+            f"flip_rate_{second}_to_{first}": (100 * flips.flipped, other),
+        }
+        ids, clusters = table["id"].tolist(), table["cluster"].tolist()
+        return [
+            [
+                ItemScore(f"{self.id}/{flips.kind}/{name}", ids[r], float(values[i]), clusters[r])
+                for i, r in ((i, flips.rows[i]) for i in which)
+            ]
+            for name, (values, which) in chosen.items()
+            if which
+        ]
+
+    def _measurement(
+        self,
+        scores: Sequence[ItemScore],
+        flips: Flips,
+        nulls: dict[str, dict[str, Any]],
+        model: Any,
+        rng: np.random.Generator,
+    ) -> Measurement:
+        metric = scores[0].measurement.rsplit("/", 1)[1]
+        gap = metric.endswith("gap")
+        details: dict[str, Any] = {"groups": list(GROUPS[flips.kind])}
+        if metric == "flip_rate":
+            details["rule_decided"] = sum(s.ruled for s in flips.swapped)
+            details["words"] = sum(len(s.changes) for s in flips.swapped)
+            weights = model.describe()["weights_sha256"]
+            details["validity"] = {"null": nulls[metric], "weights_sha256": weights}
+            details["extremes"] = self._extremes(flips)
+        if metric == "decision_gap":
+            up, down = (np.array([np.sign(s.value) == side for s in scores]) for side in (1, -1))
+            test = stats.mcnemar(up, down)
+            details |= {"p_value": test.p_value, "only_first": test.only_a, "only_second": test.only_b}
+        return summarize(
+            scores, unit="percentage points" if gap else "%", ideal=0.0, method=METHOD, source=self.source, rng=rng,
+            null=0.0 if metric == "probability_gap" else None, bounds=(-100, 100) if gap else (0, 100),
+            details=details,
+        )  # fmt: skip
+
+    def _extremes(self, flips: Flips) -> list[dict[str, Any]]:
+        """The texts whose probability changes most, with the words that were exchanged."""
+        rows = []
+        for i, swapped in enumerate(flips.swapped):
+            first, second = GROUPS[flips.kind]
+            group = f"{first} to {second}" if swapped.changes[0].first else f"{second} to {first}"
+            words = [_listed(c.before for c in swapped.changes), _listed(c.after for c in swapped.changes)]
+            texts = [flips.texts[i], swapped.text]
+            a, b = (f"{w} in {redact(t)}" for w, t in zip(words, texts, strict=True)) if self.redact else texts
+            rows.append({"a": a, "b": b, "score": 100 * float(flips.after[i] - flips.before[i]), "group": group})
+        return extremes(rows)
+
+    def _notice(self, model: Any, flips: Flips, n: int) -> None:
+        """Count the texts that nothing was done to, and the pronouns that a rule decided."""
+        if unchanged := n - len(flips.rows):
+            model.notices[f"texts without a word to swap ({flips.kind})"] += unchanged
+        if ruled := sum(s.ruled for s in flips.swapped):
+            model.notices[f"pronouns (her, his) swapped by rule ({flips.kind})"] += ruled
+
+
+def _listed(words: Iterable[str]) -> str:
+    """Each word once, in order."""
+    return ", ".join(dict.fromkeys(words))
+
+
+def find_flips(model: Classifies, texts: Sequence[str], kind: str, column: int) -> Flips:
+    """Swap every text, and classify those that change both ways.
+
+    Args:
+        model: a text classifier.
+        texts: the texts.
+        kind: the kind of swap.
+        column: position of the favourable label.
+    """
+    swapper = Swapper((kind,))
+    swapped = [swapper.swap(text) for text in texts]
+    rows = [i for i, s in enumerate(swapped) if s.changes]
+    kept, originals = [swapped[i] for i in rows], [texts[i] for i in rows]
+    probabilities = model.classify([*originals, *(s.text for s in kept)]) if rows else np.zeros((0, len(model.labels)))
+    both = probabilities.reshape(2, len(rows), len(model.labels))
+    decided = both.argmax(axis=2)
+    return Flips(
+        kind=kind,
+        rows=rows,
+        texts=originals,
+        swapped=kept,
+        before=both[0, :, column],
+        after=both[1, :, column],
+        chosen=np.equal(decided.T, column).astype(np.float64),
+        flipped=(decided[0] != decided[1]).astype(np.float64),
+    )
