@@ -46,8 +46,10 @@ BUILTIN_PROBES = {
     "extraction": "auditkit.probes.extraction:Extraction",
     "attribution": "auditkit.probes.attribution:WordAttribution",
     "group_fairness": "auditkit.probes.group_fairness:GroupFairness",
+    "counterfactual_flips": "auditkit.probes.counterfactual_flips:CounterfactualFlips",
     "privacy": "auditkit.probes.dp_audit:EpsilonAudit",
     "introspection": "auditkit.probes.introspection:Introspection",
+    "surrogate": "auditkit.probes.surrogate:RuleSurrogate",
 }
 
 
@@ -57,12 +59,12 @@ def probes() -> dict[str, str]:
     Raises:
         InputError: an installed package takes an id that is already taken.
     """
-    return _with_entry_points("auditkit.probes", BUILTIN_PROBES)
+    return with_entry_points("auditkit.probes", BUILTIN_PROBES)
 
 
 def models() -> dict[str, str]:
     """The models that installed packages offer, each with the "module:callable" that returns it."""
-    return _with_entry_points("auditkit.models", {})
+    return with_entry_points("auditkit.models", {})
 
 
 @cache
@@ -70,7 +72,12 @@ def _entry_points(group: str) -> tuple[tuple[str, str], ...]:
     return tuple((e.name, e.value) for e in entry_points(group=group))
 
 
-def _with_entry_points(group: str, builtin: Mapping[str, str]) -> dict[str, str]:
+def with_entry_points(group: str, builtin: Mapping[str, str]) -> dict[str, str]:
+    """The built-in names of a group and those of installed packages, each with its "module:name".
+
+    Raises:
+        InputError: two of them want the same name.
+    """
     found = dict(builtin)
     for name, target in _entry_points(group):
         if found.setdefault(name, target) != target:

@@ -30,6 +30,24 @@ def tokenized(model: Any, texts: Sequence[str]) -> list[Tokens]:
     return [tokens for tokens in found if tokens is not None]
 
 
+def read_texts(texts: str | Sequence[str]) -> list[str]:
+    """The texts themselves, or the lines of a file that are not empty.
+
+    Args:
+        texts: a list, or the path of a UTF-8 file with one text a line.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    if not isinstance(texts, str):
+        return list(texts)
+    try:
+        with open(texts, encoding="utf-8") as lines:
+            return [line.strip() for line in lines if line.strip()]
+    except (OSError, UnicodeDecodeError) as e:
+        raise InputError(f"texts: cannot read {texts!r} ({e}); give a UTF-8 file with one text a line") from e
+
+
 def untruncated(model: Any, texts: Sequence[str]) -> list[Tokens | None]:
     """The tokens of each text; None for one that does not fit into the context.
 

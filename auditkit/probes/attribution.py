@@ -105,23 +105,16 @@ class WordAttribution:
         return ProbeResult(summary.measurements, summary.items)
 
     def _ask(self, model: Any, rng: np.random.Generator) -> _Asked:
+        from auditkit.explain.texts import read_texts
+
         if self.texts:
-            return self._about_texts(model, self._read(), rng)
+            return self._about_texts(model, read_texts(self.texts), rng)
         dataset = datasets.load(self.data, kind="pairs")
         pairs = [p for p in dataset.items if p.direction != "control"]
         pairs = [pairs[i] for i in subset(len(pairs), self.explained, rng)]
         if model.task == "seq2seq":
             return self._about_texts(model, [p.more for p in pairs], rng)
         return self._about_pairs(model, pairs, dataset.name)
-
-    def _read(self) -> list[str]:
-        if not isinstance(self.texts, str):
-            return list(self.texts)
-        try:
-            with open(self.texts, encoding="utf-8") as lines:
-                return [line.strip() for line in lines if line.strip()]
-        except (OSError, UnicodeDecodeError) as e:
-            raise InputError(f"texts: cannot read {self.texts!r} ({e}); give a UTF-8 file with one text a line") from e
 
     def _about_texts(self, model: Any, texts: Sequence[str], rng: np.random.Generator) -> _Asked:
         from auditkit.explain.stability import ask_again, permuted_clauses

@@ -49,9 +49,13 @@ class Probe(Protocol):
         source: the publication that defines what it measures.
     """
 
-    id: str
     needs: ClassVar[tuple[type, ...]]
     source: ClassVar[str]
+
+    @property
+    def id(self) -> str:
+        """Its name in the report."""
+        ...
 
     def measure(self, model: Any, rng: np.random.Generator) -> ProbeResult:
         """Measure `model`; all randomness comes from `rng`."""

@@ -1,5 +1,5 @@
 """The findings about explanations, arranged for a page: can they be trusted, heat maps, the words that drive a gap,
-attention.
+rules, attention.
 
 Of the measurements' details, which a plug-in may fill as it likes, what does not have the expected shape is left out.
 """
@@ -34,6 +34,7 @@ MAX_MAPS = 12
 MAX_DRIVERS = 20
 MAX_MATRICES = 8
 MAX_TITLE = 60  # characters of a word
+MAX_RULE = 200  # characters of a rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,17 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Everything that the page shows of explanations and attention, beside the table of measurements."""
+    """Everything that the page shows of explanations and attention, beside the table of measurements.
+
+    Attributes:
+        sets: explanations by words.
+        rules: those of a surrogate.
+        heads: the roles of attention heads.
+        matrices: attention, head by head.
+    """
 
     sets: Sequence[Explained]
+    rules: Sequence[Grid]
     heads: Picture | None
     matrices: Sequence[Picture]
 
@@ -92,7 +101,8 @@ def arrange(id: str, measurements: Sequence[Measurement]) -> Explanation | None:
     ]
     of_heads = next(filter(None, (heads(f"{id}-heads", m) for m in measurements)), None)
     pictures = [p for m in measurements for p in matrices(f"{id}-matrix", m)][:MAX_MATRICES]
-    return Explanation(sets, of_heads, pictures) if sets or of_heads or pictures else None
+    rules = [grid for m in measurements for grid in (_rules(m), _anchors(m)) if grid]
+    return Explanation(sets, rules, of_heads, pictures) if sets or rules or of_heads or pictures else None
 
 
 def _is_explained(m: Measurement) -> bool:
@@ -156,6 +166,48 @@ def _randomization(head: Measurement) -> Grid | None:
         "Rank correlation with the explanations of the same model, its layers given random weights from the top down"
     )
     return Grid(caption, ("Random weights in", "Correlation"), rows)
+
+
+# --- a surrogate in rules -----------------------------------------------------------------------------------------
+
+
+def _rules(m: Measurement) -> Grid | None:
+    """The paths of a tree, each with how often the model agrees on held-out texts."""
+    rows = [
+        [
+            shortened(str(rule.get("rule", "")), MAX_RULE),
+            number(rule["texts"]),
+            number(rule["agreeing"]) if is_number(rule.get("agreeing")) else ABSENT,
+            _range(rule, "low", "high"),
+        ]
+        for rule in mappings(m, "rules")
+        if is_number(rule.get("texts"))
+    ]
+    header = ("Rule", "Held-out texts", "Model agrees", "95 % interval, %")
+    return Grid("The classifier as rules over the words of a text", header, rows) if rows else None
+
+
+def _anchors(m: Measurement) -> Grid | None:
+    """Words that hold a label in place, within their own text and in others that have them."""
+    rows = [
+        [
+            shortened(str(a.get("words", "")), MAX_RULE) or "(any text)",
+            shortened(str(a.get("label", "")), MAX_TITLE),
+            f"{number(a['precision'])} ({_range(a, 'low', 'high')})",
+            "yes" if a.get("sure") is True else "no",
+            number(a["elsewhere"]) if is_number(a.get("elsewhere")) else ABSENT,
+            _range(a, "held_low", "held_high"),
+        ]
+        for a in mappings(m, "anchors")
+        if is_number(a.get("precision"))
+    ]
+    header = ("Words", "Label", "Holds, % (95 % interval)", "Surely", "Other texts with them", "Label there, %")
+    return Grid("Anchors: the fewest words that hold a label in place", header, rows) if rows else None
+
+
+def _range(row: Mapping[str, Any], low: str, high: str) -> str:
+    ends = [row[end] for end in (low, high) if is_number(row.get(end))]
+    return " to ".join(together(*ends)) if len(ends) == 2 else ABSENT
 
 
 def _drivers(id: str, m: Measurement) -> Picture:

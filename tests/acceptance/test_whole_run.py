@@ -98,8 +98,10 @@ probes:
   - membership: {members: trained.csv, nonmembers: unseen.csv}
   - dp_sgd: {trainings: {eps-8: trainings/eps-8}}
   - group_fairness: {data: people.csv, sensitive: [sex], positive: positive}
+  - counterfactual_flips: {data: people.csv}
   - exposure: {canaries: canaries.json}
   - privacy: {audit: epsilon.json}
+  - surrogate: {anchored: 2}
 gate:
   - {measurement: mask_fill/gender/log_odds, min: -50, max: 50, reason: far away}
   - {measurement: stereotype_pairs/*/metric_score, max: 0, reason: impossible}
