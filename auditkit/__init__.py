@@ -15,7 +15,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from auditkit import data, explain, fairness, privacy, probes, stats
+    from auditkit import compression, data, explain, fairness, privacy, probes, stats
+    from auditkit import mitigation as mitigate
+    from auditkit.compression import compress
     from auditkit.errors import (
         AuditkitError,
         ConfigError,
@@ -57,18 +59,23 @@ __all__ = [
     "Verdicts",
     "VocabularyError",
     "audit",
+    "compress",
+    "compression",
     "data",
     "explain",
     "fairness",
     "load_model",
+    "mitigate",
     "privacy",
     "probes",
     "run",
     "stats",
 ]
 
-_SUBMODULES = ("data", "explain", "fairness", "privacy", "probes", "stats")
+_SUBMODULES = {name: name for name in ("compression", "data", "explain", "fairness", "privacy", "probes", "stats")}
+_SUBMODULES["mitigate"] = "mitigation"
 _HOMES = {
+    "auditkit.compression": ("compress",),
     "auditkit.gate": ("Rule", "Verdict", "Verdicts"),
     "auditkit.measurement": ("Interval", "Measurement"),
     "auditkit.models": ("load_model",),
@@ -82,7 +89,7 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'auditkit' has no attribute {name!r}")
     if name in _SUBMODULES:
-        return importlib.import_module(f"auditkit.{name}")
+        return importlib.import_module(f"auditkit.{_SUBMODULES[name]}")
     value = getattr(importlib.import_module(_HOME.get(name, "auditkit.errors")), name)
     globals()[name] = value
     return value

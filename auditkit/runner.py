@@ -169,7 +169,9 @@ def _subject(model: Model) -> dict[str, Any]:
     """What the model says of itself, and what it had to replace while it was loaded."""
     notices = dict(sorted(model.notices.items()))
     model.notices.clear()
-    return model.describe() | ({"notices": notices} if notices else {})
+    steps = [str(done["step"]) for done in getattr(model, "compression", ())]  # see auditkit.compression.compress
+    more = {"notices": notices} if notices else {}
+    return model.describe() | ({"compression": steps} if steps else {}) | more
 
 
 def _probe_config(probe: Probe) -> dict[str, Any]:

@@ -31,10 +31,13 @@ PUBLIC = [
     "Verdicts",
     "VocabularyError",
     "audit",
+    "compress",
+    "compression",
     "data",
     "explain",
     "fairness",
     "load_model",
+    "mitigate",
     "privacy",
     "probes",
     "run",
@@ -55,7 +58,7 @@ def test_every_public_name_is_there(name):
 def test_functions_are_not_shadowed_by_modules_of_the_same_name():
     # Importing a submodule sets it as an attribute of the package: a module `run` would replace the function.
     submodules = {m.name for m in pkgutil.iter_modules(ak.__path__)}
-    assert submodules & set(PUBLIC) == {"data", "explain", "fairness", "privacy", "probes", "stats"}
+    assert submodules & set(PUBLIC) == {"compression", "data", "explain", "fairness", "privacy", "probes", "stats"}
     importlib.import_module("auditkit.runner")
     assert callable(ak.run)
     assert callable(ak.audit)

@@ -79,7 +79,7 @@ def compress(model: Any, spec: Spec, *, seed: int = 0) -> Any:
         seed: of all that a step draws.
 
     Returns:
-        The copy. Its `compression` lists, step by step, {"step": label, ...what was done}; `describe()` holds it too.
+        The copy. Its `compression` lists, step by step, {"step": label, ...what was done}; a report names the steps.
 
     Raises:
         MissingCapability: the model has no weights of its own.

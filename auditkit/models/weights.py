@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -43,18 +45,43 @@ def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
 
 
 def parameter_count(module: torch.nn.Module) -> int:
-    """Number of distinct parameters; tied weights count once."""
-    return sum(p.numel() for p in module.parameters())
+    """Number of distinct parameters; tied weights count once, and weights in few bits as many as they stand for."""
+    packed: dict[int, int] = {}
+    for part in module.modules():
+        packed |= part.packed_parameters() if hasattr(part, "packed_parameters") else {}
+    return sum(p.numel() for p in module.parameters()) + sum(packed.values())
 
 
 def weights_sha256(module: torch.nn.Module) -> str:
     """sha256 over name, dtype, shape and bytes of every parameter and buffer really in memory, in name order.
 
-    It does not depend on the device, so the same weights on a CPU and a GPU have the same hash.
+    It does not depend on the device, so the same weights on a CPU and a GPU have the same hash. Packed weights are
+    hashed as the integers and scales inside them.
     """
     digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
+    for name, tensor in sorted(plain_tensors(module), key=lambda named: named[0]):
         digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
         flat = tensor.detach().cpu().contiguous().reshape(-1)
         digest.update(memoryview(flat.view(torch.uint8).numpy()))
     return digest.hexdigest()
+
+
+def plain_tensors(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """Every tensor of the state, those that hold others (torch's quantised ones, torchao's) taken apart."""
+    for name, value in module.state_dict().items():
+        yield from _plain(name, value)
+
+
+def _plain(name: str, value: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    if isinstance(value, tuple | list):
+        for i, inner in enumerate(value):
+            yield from _plain(f"{name}.{i}", inner)
+    elif hasattr(value, "__tensor_flatten__"):
+        for inner in value.__tensor_flatten__()[0]:
+            yield from _plain(f"{name}.{inner}", getattr(value, inner))
+    elif isinstance(value, torch.Tensor) and value.is_quantized:
+        yield f"{name}.integers", value.int_repr()
+        one_scale = value.qscheme() in (torch.per_tensor_affine, torch.per_tensor_symmetric)
+        yield f"{name}.scale", torch.tensor(value.q_scale()) if one_scale else value.q_per_channel_scales()
+    elif isinstance(value, torch.Tensor):
+        yield name, value
