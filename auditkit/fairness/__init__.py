@@ -12,6 +12,7 @@ The modules, in the order in which a number passes through them:
     bootstrap    resampled counts, and intervals of the largest difference and the smallest ratio
     groups       both together, with an exact test of each group against all others
     calibration  scores against outcomes, group by group
+    discrimination  how well the scores rank the people of each group
     impact       the four-fifths rule of the EEOC, and the impact ratios of New York City's Local Law 144
     paired       two models on the same people
 """

@@ -44,6 +44,30 @@ class Predictions:
         """
         return cls(read_table(path), name=str(path))
 
+    @classmethod
+    def of_estimator(cls, estimator: Any, features: Any, people: pd.DataFrame, *, name: str = "") -> Self:
+        """What a fitted scikit-learn classifier of two classes decides about people.
+
+        Args:
+            estimator: has `predict` and `classes_`, and perhaps `predict_proba`; the second class is the favourable one.
+            features: what it reads, one row a person.
+            people: the columns `label` and those that say who people are, in the order of `features`.
+            name: what the report calls it; the estimator's class by default.
+
+        Raises:
+            DataError: not as many people as rows of features, or more than two classes.
+        """
+        classes = list(getattr(estimator, "classes_", ()))
+        if len(classes) != 2:
+            raise DataError(f"{type(estimator).__name__} has the classes {classes}; expected a fitted one with two")
+        decided = np.asarray(estimator.predict(features))
+        if len(decided) != len(people):
+            raise DataError(f"{len(decided)} rows of features, {len(people)} people; expected one row a person")
+        table = people.assign(prediction=decided)
+        if hasattr(estimator, "predict_proba"):
+            table["score"] = estimator.predict_proba(features)[:, 1]
+        return cls(table, name=name or type(estimator).__name__)
+
     def predictions(self) -> pd.DataFrame:
         """The table."""
         return self._table

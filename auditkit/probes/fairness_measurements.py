@@ -11,6 +11,7 @@ import numpy as np
 
 from auditkit import stats
 from auditkit.fairness.calibration import Bin, GroupCalibration, gap_difference
+from auditkit.fairness.discrimination import GroupDiscrimination, area_difference
 from auditkit.fairness.groups import Gap, GroupRate, MetricByGroup
 from auditkit.fairness.impact import ImpactRatio, four_fifths, local_law_144
 from auditkit.fairness.metrics import METRICS, SMALL_CELL, count, shares
@@ -21,6 +22,7 @@ from auditkit.probes.evidence import adjust_p_values
 
 SOURCE = "Bird et al. 2020, Fairlearn, MSR-TR-2020-32; Weerts et al. 2023, JMLR 24(257)"
 CALIBRATION_SOURCE = "Kleinberg et al. 2017, arXiv:1609.05807; Naeini et al. 2015, AAAI"
+DISCRIMINATION_SOURCE = "Hanley & McNeil 1982, Radiology 143; DeLong et al. 1988, Biometrics 44"
 ALPHA = 0.05
 
 
@@ -85,6 +87,36 @@ def calibration(at: str, partition: Partition, groups: Sequence[GroupCalibration
             ideal=0.0,
             method="mean score less share of positives",
             source=CALIBRATION_SOURCE,
+            details=details | more,
+        )
+
+
+def discrimination(at: str, partition: Partition, groups: list[GroupDiscrimination]) -> Iterator[Measurement]:
+    """The area under the ROC of every group, and how far the areas are apart."""
+    details: dict[str, Any] = {"attribute": partition.name, "metric": "auc"}
+    compared = [g for g in groups if not g.small]
+    yield _measured(
+        f"{at}/{partition.name}/auc_difference",
+        area_difference(groups),
+        reason=_why_not(partition),
+        n=sum(g.positives + g.negatives for g in compared),
+        ideal=0.0,
+        method=f"largest less smallest area under the ROC {_many(len(compared))} with either outcome",
+        source=DISCRIMINATION_SOURCE,
+        details=details,
+    )
+    for g in groups:
+        more: dict[str, Any] = {"positives": g.positives} | ({"small_cell": True} if g.small else {})
+        if len(partition.columns) == 1 and g.fpr:
+            more["roc"] = {"fpr": list(g.fpr), "tpr": list(g.tpr)}
+        yield _measured(
+            f"{at}/{g.group}/auc",
+            None if g.area is None or g.interval is None else Gap(g.area, g.interval),
+            reason="fewer than two people have one of the two outcomes",
+            n=g.positives + g.negatives,
+            ideal=1.0,
+            method="share of pairs of a positive and a negative in which the positive has the higher score",
+            source=DISCRIMINATION_SOURCE,
             details=details | more,
         )
 

@@ -9,7 +9,8 @@ them:
     group_fairness/sex/selection_rate_ratio         smallest over largest: the disparate-impact ratio
     group_fairness/sex+race/...                     the same for attributes crossed
 
-and so for accuracy, true_positive_rate, false_positive_rate, precision and, where there are scores, calibration_gap.
+and so for accuracy, true_positive_rate, false_positive_rate, precision and, where there are scores, calibration_gap and
+auc.
 Beside another model's predictions for the same people (`compare_with`), the change of each difference.
 """
 
@@ -23,6 +24,7 @@ import numpy as np
 
 from auditkit.errors import DataError, InputError, UnknownName
 from auditkit.fairness.calibration import calibration_by_group
+from auditkit.fairness.discrimination import discrimination_by_group
 from auditkit.fairness.groups import MetricByGroup, measure_groups
 from auditkit.fairness.metrics import SMALL_CELL
 from auditkit.fairness.paired import Change, compare
@@ -85,6 +87,8 @@ class GroupFairness:
             for partition in partitions:
                 groups = calibration_by_group(partition, people.label, people.score)
                 measurements += as_measurements.calibration(self.id, partition, groups)
+                ranked = discrimination_by_group(partition, people.label, people.score)
+                measurements += as_measurements.discrimination(self.id, partition, ranked)
         if self.compare_with:
             changes = self._changes(table, people, partitions, rng)
             measurements += as_measurements.changes(self.id, changes, self.compare_with)

@@ -42,6 +42,7 @@ class Attribute:
         groups: every metric of every group, and its chart.
         undrawn: how many groups stand in the table only.
         calibration: scores against outcomes, where there are scores.
+        ranking: how well the scores rank the people of each group.
         four_fifths: the rule of the EEOC, group by group.
         local_law_144: the impact ratios of Local Law 144, category by category.
         changes: what changed from another model, group by group.
@@ -53,6 +54,7 @@ class Attribute:
     groups: Picture
     undrawn: int
     calibration: Picture | None
+    ranking: Picture | None
     four_fifths: Grid | None
     local_law_144: Grid | None
     changes: Grid | None
@@ -104,6 +106,7 @@ def _attribute(id: str, name: str, measured: Sequence[Measurement], overall: Map
         groups=_dots(id, title, rates, shown, overall),
         undrawn=len(rates) - len(shown),
         calibration=_calibration(id, title, measured),
+        ranking=_ranking(id, title, measured),
         four_fifths=_impact(FOUR_FIFTHS, ratio, "four_fifths", judged=True),
         local_law_144=_impact(LAW_144, ratio, "local_law_144", judged=False),
         changes=_changes(title, gaps),
@@ -218,6 +221,35 @@ def _calibration(id: str, title: str, measured: Sequence[Measurement]) -> Pictur
     legend = [("value", "share of positives in a tenth of the scores"), ("ideal", "calibrated")]
     grid = Grid(f"Calibration by {title}", header, rows)
     return Picture(f"{id}-calibration", f"Calibration by {title}", picture, legend, grid)
+
+
+def _ranking(id: str, title: str, measured: Sequence[Measurement]) -> Picture | None:
+    """ROC curves of the largest groups; None where no scores were given."""
+    areas = {_short(parts(m)[0]): m for m in measured if parts(m)[1] == "auc" and _curve(m)}
+    if not areas:
+        return None
+    drawn = sorted(areas, key=lambda group: -areas[group].n)[:MAX_CURVES]
+    picture = svg.inline(
+        fairness_charts.roc_curves({group: _curve(areas[group]) for group in drawn}),
+        id=f"{id}-ranking",
+        title=f"ROC by {title}",
+        description="True against false positive rate of the score, by group; the table below holds the areas.",
+    )
+    rows = [
+        [group, number(m.value), _interval(m), number(m.details.get("positives")), number(m.n)]
+        for group, m in areas.items()
+    ]
+    header = ("Group", "Area under the curve", "95 % interval", "Positives", "n")
+    grid = Grid(f"ROC by {title}: how often a positive is scored above a negative of the same group", header, rows)
+    legend = [("value", "the score"), ("ideal", "a score that knows nothing")]
+    return Picture(f"{id}-ranking", f"ROC by {title}", picture, legend, grid)
+
+
+def _curve(m: Measurement) -> list[tuple[float, float]]:
+    found = m.details.get("roc")
+    sides = [found.get("fpr"), found.get("tpr")] if isinstance(found, Mapping) else []
+    lists = [side for side in sides if isinstance(side, list) and all(map(is_number, side))]
+    return list(zip(*lists, strict=False)) if len(lists) == 2 else []
 
 
 def _bins(m: Measurement) -> list[Mapping[str, float]]:

@@ -113,6 +113,38 @@ def calibration_curves(points: Sequence[CurvePoint]) -> str:
     return to_svg(panel.facet(facet=facet, columns=columns, data=alt.InlineData(values=marks), spacing=16))
 
 
+def roc_curves(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:
+    """The ROC of each group, a panel each, beside the dashed line of a score that knows nothing.
+
+    Args:
+        curves: (false positive rate, true positive rate) along the curve, by group, in the order of the panels.
+    """
+    import altair as alt
+
+    groups = [printable(group) for group in curves]
+    columns = min(CURVES_A_ROW, len(groups))
+    width = CURVES_WIDTH // columns
+    marks = [
+        {"group": printable(group), "at": i, "fpr": fpr, "tpr": tpr}
+        for group, points in curves.items()
+        for i, (fpr, tpr) in enumerate(points)
+    ]
+    share = {"scale": alt.Scale(domain=[0, 1]), "axis": alt.Axis(values=TICKS, format="~g")}
+    line = alt.Chart().mark_line(strokeWidth=2, color=PALETTE["measured"])
+    diagonal = alt.Chart().mark_rule(strokeDash=[4, 3], strokeWidth=1.2, color=PALETTE["ink"])
+    layers = [
+        diagonal.encode(x=alt.value(0), x2=alt.value(width), y=alt.value(CURVE_HEIGHT), y2=alt.value(0)),
+        line.encode(
+            x=alt.X("fpr:Q", title="false positive rate", **share),
+            y=alt.Y("tpr:Q", title="true positive rate", **share),
+            order="at:Q",
+        ),
+    ]
+    panel = alt.layer(*layers).properties(width=width, height=CURVE_HEIGHT)
+    facet = alt.Facet("group:N", sort=groups, title=None, header=_header())
+    return to_svg(panel.facet(facet=facet, columns=columns, data=alt.InlineData(values=marks), spacing=16))
+
+
 def _header() -> Any:
     import altair as alt
 

@@ -3,8 +3,11 @@
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
 
 from auditkit import load_model
 from auditkit.errors import DataError
@@ -62,3 +65,27 @@ def test_loading_a_table_never_imports_torch(tmp_path):
     code = "import sys, auditkit as ak; ak.load_model(sys.argv[1]); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_fitted_estimator_of_scikit_learn_is_audited_like_a_file():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(300, 3))
+    people = pd.DataFrame({"label": (features[:, 0] > 0).astype(int), "sex": rng.choice(["F", "M"], 300)})
+    estimator = LogisticRegression().fit(features, people["label"])
+    model = Predictions.of_estimator(estimator, features, people)
+    table = model.predictions()
+    assert (model.name, list(table)) == ("LogisticRegression", ["label", "sex", "prediction", "score"])
+    assert (table["prediction"] == (table["score"] > 0.5)).all()
+    assert table["score"].iloc[0] == pytest.approx(estimator.predict_proba(features)[0, 1])
+    without = Predictions.of_estimator(LinearSVC().fit(features, people["label"]), features, people, name="svc")
+    assert (without.name, "score" in without.predictions()) == ("svc", False)
+
+
+def test_an_estimator_that_does_not_fit_the_people_is_refused():
+    features = np.arange(30.0).reshape(10, 3)
+    people = pd.DataFrame({"label": [0, 1] * 5})
+    with pytest.raises(DataError, match="expected a fitted one with two"):
+        Predictions.of_estimator(LogisticRegression(), features, people)
+    fitted = LogisticRegression().fit(features, people["label"])
+    with pytest.raises(DataError, match="9 rows of features, 10 people"):
+        Predictions.of_estimator(fitted, features[1:], people)
