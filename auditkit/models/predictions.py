@@ -49,7 +49,7 @@ class Predictions:
         """What a fitted scikit-learn classifier of two classes decides about people.
 
         Args:
-            estimator: has `predict` and `classes_`, and perhaps `predict_proba`; the second class is the favourable one.
+            estimator: has `predict`, `classes_` and perhaps `predict_proba`; the second class is the favourable one.
             features: what it reads, one row a person.
             people: the columns `label` and those that say who people are, in the order of `features`.
             name: what the report calls it; the estimator's class by default.
