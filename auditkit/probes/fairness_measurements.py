@@ -93,10 +93,10 @@ def calibration(at: str, partition: Partition, groups: Sequence[GroupCalibration
 
 def discrimination(at: str, partition: Partition, groups: list[GroupDiscrimination]) -> Iterator[Measurement]:
     """The area under the ROC of every group, and how far the areas are apart."""
-    details: dict[str, Any] = {"attribute": partition.name, "metric": "auc"}
+    details: dict[str, Any] = {"attribute": partition.name, "metric": "roc_auc"}
     compared = [g for g in groups if not g.small]
     yield _measured(
-        f"{at}/{partition.name}/auc_difference",
+        f"{at}/{partition.name}/roc_auc_difference",
         area_difference(groups),
         reason=_why_not(partition),
         n=sum(g.positives + g.negatives for g in compared),
@@ -110,7 +110,7 @@ def discrimination(at: str, partition: Partition, groups: list[GroupDiscriminati
         if len(partition.columns) == 1 and g.fpr:
             more["roc"] = {"fpr": list(g.fpr), "tpr": list(g.tpr)}
         yield _measured(
-            f"{at}/{g.group}/auc",
+            f"{at}/{g.group}/roc_auc",
             None if g.area is None or g.interval is None else Gap(g.area, g.interval),
             reason="fewer than two people have one of the two outcomes",
             n=g.positives + g.negatives,

@@ -10,7 +10,7 @@ them:
     group_fairness/sex+race/...                     the same for attributes crossed
 
 and so for accuracy, true_positive_rate, false_positive_rate, precision and, where there are scores, calibration_gap and
-auc.
+roc_auc.
 Beside another model's predictions for the same people (`compare_with`), the change of each difference.
 """
 

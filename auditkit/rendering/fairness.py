@@ -225,7 +225,7 @@ def _calibration(id: str, title: str, measured: Sequence[Measurement]) -> Pictur
 
 def _ranking(id: str, title: str, measured: Sequence[Measurement]) -> Picture | None:
     """ROC curves of the largest groups; None where no scores were given."""
-    areas = {_short(parts(m)[0]): m for m in measured if parts(m)[1] == "auc" and _curve(m)}
+    areas = {_short(parts(m)[0]): m for m in measured if parts(m)[1] == "roc_auc" and _curve(m)}
     if not areas:
         return None
     drawn = sorted(areas, key=lambda group: -areas[group].n)[:MAX_CURVES]

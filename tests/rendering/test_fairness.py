@@ -141,3 +141,21 @@ def test_odd_details_of_a_plug_in_cost_nothing_but_themselves(odd, make):
     )
     odds = [Measurement(id=id, value=0.5, interval=Interval(0.4, 0.6), n=50, details=odd) for id in ids]
     assert "0.500" in render(make(odds))
+
+
+def test_areas_under_a_roc_stand_under_fairness_and_are_no_attack(measurements, found):
+    from auditkit.rendering import privacy_audit
+
+    assert privacy_audit.arrange("p", measurements, {}, {}) is None
+    ranking = found["sex"].ranking
+    assert [row[0] for row in ranking.grid.rows] == [m.id.split("=")[1].split("/")[0] for m in areas(measurements)]
+    assert "<svg" in ranking.svg
+    assert found["sex and age group"].ranking is None  # the curves of crossed groups would be too many
+
+
+def areas(measurements):
+    return [
+        m
+        for m in measurements
+        if m.id.startswith("group_fairness/sex=") and m.id.endswith("/roc_auc") and "+" not in m.id
+    ]
