@@ -1,4 +1,4 @@
-"""What a result was computed with: Python, platform, library versions, threads, and the commit of the project."""
+"""What a result was computed with: Python, platform, packages, threads, and the commit of the project."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from auditkit import __version__
+from auditkit import __version__, packages
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "sentence-transformers", "safetensors", "peft", "numpy", "scipy")
 
@@ -23,6 +23,7 @@ def describe() -> dict[str, Any]:
         "processors": os.cpu_count(),
         "threads": _torch_threads(),
         "libraries": library_versions(),
+        "packages": packages.installed(),
         "git_commit": git_commit(),
     }
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from auditkit.gate import Rule, Verdict, Verdicts
+    from auditkit.tracking import Tracker
 
 SCHEMA = 1
 ITEM_COLUMNS = ("measurement", "item", "value", "cluster", "x")
@@ -174,6 +175,29 @@ class AuditReport:
         path = Path(path)
         write_atomically(path, render(self).encode())
         return path
+
+    def to_csv(self, path: str | Path) -> Path:
+        """Write `to_frame` as CSV."""
+        path = Path(path)
+        write_atomically(path, self.to_frame().to_csv(index=False).encode())
+        return path
+
+    def to_parquet(self, path: str | Path) -> Path:
+        """Write `to_frame` as Parquet."""
+        path = Path(path)
+        write_atomically(path, self.to_frame().to_parquet(index=False))
+        return path
+
+    def log_to(self, tracker: Tracker) -> None:
+        """Log metrics with their intervals, verdicts and files into an active run: `report.log_to(mlflow)`."""
+        from auditkit import tracking
+
+        tracking.log(self, tracker)
+
+    def _repr_html_(self) -> str:
+        from auditkit.rendering.notebook import summary
+
+        return summary(self)
 
     def gate(self, rules: Sequence[Rule | Mapping[str, Any]], *, baseline: AuditReport | None = None) -> Verdicts:
         """Judge this report: one verdict per rule and measurement matched."""

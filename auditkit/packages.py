@@ -1,0 +1,38 @@
+"""The installed packages, as a bill of materials: what was there when a number was computed."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from importlib.metadata import Distribution, distributions
+
+_WRITTEN_BY_THE_INSTALLER = re.compile(
+    r"^(\.\.|/|[A-Za-z]:)|\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json)$"
+)
+
+
+def installed() -> dict[str, str]:
+    """`{"numpy": "2.4.6 sha256:1f0a..."}`: version and, where its files are recorded, the digest of each package.
+
+    The digest is the sha256 over path and hash of every file that the wheel brought, as the package's RECORD lists
+    them. It is the same on every machine that installed the same wheel, and says nothing of files changed afterwards.
+    """
+    found: dict[str, str] = {}
+    for package in distributions():
+        name = re.sub(r"[-_.]+", "-", package.name or "").lower()
+        if name and name not in found:  # the first one on the path is the one that is imported
+            digest = _files_sha256(package)
+            found[name] = package.version + (f" sha256:{digest}" if digest else "")
+    return dict(sorted(found.items()))
+
+
+def _files_sha256(package: Distribution) -> str | None:
+    record = package.read_text("RECORD")
+    if not record:
+        return None
+    rows = (row for row in csv.reader(record.splitlines()) if len(row) == 3)
+    files = sorted(
+        f"{path},{digest}" for path, digest, _ in rows if digest and not _WRITTEN_BY_THE_INSTALLER.search(path)
+    )
+    return hashlib.sha256("\n".join(files).encode()).hexdigest() if files else None
