@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from auditkit import __version__
-from auditkit.errors import AuditkitError, InputError, UnknownName
+from auditkit import __version__, cli_compare, cli_evidence, cli_evidence_map, plain_text
+from auditkit.errors import AuditkitError, UnknownName
+from auditkit.rendering.formatting import one_line
 
 if TYPE_CHECKING:
-    from auditkit.gate import Verdicts
     from auditkit.report import AuditReport
 
 app = typer.Typer(
@@ -40,28 +40,36 @@ validate_app = typer.Typer(no_args_is_help=True, help="Whether the checks themse
 app.add_typer(validate_app, name="validate")
 
 ReportFile = Annotated[Path, typer.Argument(help="A report.json.", show_default=False)]
-Baseline = Annotated[Path | None, typer.Option(help="An earlier report.json, for rules with max_worsening.")]
+Baseline = Annotated[
+    Path | None,
+    typer.Option(help="An earlier report.json, or a folder: then its newest one. For rules with max_worsening."),
+]
 JUnit = Annotated[Path | None, typer.Option(help="Write the verdicts as JUnit XML.")]
 Summary = Annotated[Path | None, typer.Option(help="Write a Markdown summary, e.g. to $GITHUB_STEP_SUMMARY.")]
+CodeQuality = Annotated[Path | None, typer.Option(help="Write what does not pass as GitLab code quality JSON.")]
+Annotations = Annotated[
+    str | None,
+    typer.Option(metavar="github|none", help="Print annotations; 'github' inside a GitHub workflow if not given."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 ListOf = Annotated[str, typer.Argument(metavar="probes|models|datasets", help="What to list.", show_default=False)]
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point: an error in the user's input is one clear message on stderr and exit code 2."""
     sys.path.append(os.getcwd())  # so that `my_probe:MyProbe` finds a file beside audit.yaml; last, to shadow nothing
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    plain_text.use()
     try:
         app(args=args, prog_name="auditkit")
     except AuditkitError as e:
-        typer.echo("\n".join(f"auditkit: {line}" for line in str(e).splitlines()), err=True)
+        print("\n".join(f"auditkit: {one_line(line)}" for line in str(e).splitlines()), file=sys.stderr)
         sys.exit(2)
 
 
 @app.callback(invoke_without_command=True)
 def _options(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     if version:
-        typer.echo(f"auditkit {__version__}")
+        print(f"auditkit {__version__}")
         raise typer.Exit
 
 
@@ -74,24 +82,41 @@ def run(
     baseline: Baseline = None,
     junit: JUnit = None,
     summary: Summary = None,
+    code_quality: CodeQuality = None,
+    annotations: Annotations = None,
+    as_json: Json = False,
 ) -> None:
     """Run an audit; a run that was stopped goes on where it stopped."""
-    from auditkit import live, runner
+    from auditkit import conclusion, live, runner
     from auditkit.config import load
-    from auditkit.gate import Verdicts
+    from auditkit.outputs import Outputs
 
+    wanted = {"junit": junit, "summary": summary, "code_quality": code_quality}
+    outputs = Outputs(rules=config, annotations=annotations, as_json=as_json, **wanted)
     settings = load(config, model=model, overrides=set_ or ())
     folder = out or Path(settings.out)
+    before = _baseline(baseline)
     with live.listening() as listener:
         try:
-            report = runner.run(settings, out=folder, baseline=baseline, listener=listener)
+            report = runner.run(settings, out=folder, baseline=before, listener=listener)
         except KeyboardInterrupt:
             kept = f"{listener.finished} of {listener.planned} probes are kept in {folder}"
-            typer.echo(f"auditkit: stopped; {kept}, and the same command goes on from there", err=True)
+            print(f"auditkit: stopped; {kept}, and the same command goes on from there", file=sys.stderr)
             raise typer.Exit(130) from None
-    code = _conclude(report, Verdicts(tuple(report.verdicts)), junit, summary)
-    typer.echo(f"report: {folder / 'report.html'}")
-    raise typer.Exit(_input_code(report) or code)
+    code = _input_code(report) or conclusion.exit_code(report)
+    outputs.write(report, code, folder / "report.html")
+    raise typer.Exit(code)
+
+
+def _baseline(path: Path | None) -> AuditReport | None:
+    """The report to compare with; which one it is, is said on stderr."""
+    from auditkit.history import load_baseline
+
+    if path is None:
+        return None
+    report, said = load_baseline(path)
+    print(one_line(said), file=sys.stderr)
+    return report
 
 
 def _input_code(report: AuditReport) -> int:
@@ -100,7 +125,7 @@ def _input_code(report: AuditReport) -> int:
     if not errors or any(m.details.get("cause") != "input" for m in errors):
         return 0
     for m in errors:
-        typer.echo(f"auditkit: {m.probe}: {m.details['reason']}", err=True)
+        print(one_line(f"auditkit: {m.probe}: {m.details['reason']}"), file=sys.stderr)
     return 2
 
 
@@ -111,17 +136,26 @@ def gate(
     baseline: Baseline = None,
     junit: JUnit = None,
     summary: Summary = None,
+    code_quality: CodeQuality = None,
+    annotations: Annotations = None,
+    as_json: Json = False,
 ) -> None:
     """Judge a report, or the epsilon that a private training has spent."""
     from dataclasses import replace
 
+    from auditkit import conclusion
     from auditkit.config import load_rules
+    from auditkit.outputs import Outputs
     from auditkit.report import AuditReport
 
+    wanted = {"junit": junit, "summary": summary, "code_quality": code_quality}
+    outputs = Outputs(rules=rules, annotations=annotations, as_json=as_json, **wanted)
     loaded = _report_of_ledger(report) if _is_ledger(report) else AuditReport.load(report)
-    before = AuditReport.load(baseline) if baseline is not None else None
-    verdicts = loaded.gate(load_rules(rules), baseline=before)
-    raise typer.Exit(_conclude(replace(loaded, verdicts=tuple(verdicts)), verdicts, junit, summary))
+    verdicts = loaded.gate(load_rules(rules), baseline=_baseline(baseline))
+    judged = replace(loaded, verdicts=tuple(verdicts))
+    code = conclusion.exit_code(judged)
+    outputs.write(judged, code)
+    raise typer.Exit(code)
 
 
 def _is_ledger(path: Path) -> bool:
@@ -152,23 +186,6 @@ def _report_of_ledger(path: Path) -> AuditReport:
     )
 
 
-def _conclude(report: AuditReport, verdicts: Verdicts, junit: Path | None, summary: Path | None) -> int:
-    """Show the verdicts and write what was asked for; returns the exit code that they call for."""
-    from auditkit.console import show_verdicts
-    from auditkit.report import write_atomically
-
-    show_verdicts(report, verdicts)
-    if junit is not None:
-        from auditkit.rendering.junit import render_junit
-
-        write_atomically(junit, render_junit(verdicts).encode())
-    if summary is not None:
-        from auditkit.rendering.markdown import render_summary
-
-        write_atomically(summary, render_summary(report).encode())
-    return 3 if any(run.status == "error" for run in report.runs) else verdicts.exit_code
-
-
 @app.command()
 def render(
     report: ReportFile,
@@ -178,30 +195,12 @@ def render(
     from auditkit.report import AuditReport
 
     path = AuditReport.load(report).to_html(out if out is not None else report.with_suffix(".html"))
-    typer.echo(path)
+    print(path)
 
 
-@app.command()
-def compare(
-    before: Annotated[Path, typer.Argument(help="The earlier report.json.", show_default=False)],
-    after: Annotated[Path, typer.Argument(help="The later report.json.", show_default=False)],
-    out: Annotated[Path | None, typer.Option(help="Write an .html or .md file instead.")] = None,
-) -> None:
-    """Show what changed from one report to another, item by item."""
-    from auditkit.rendering import compare as comparing
-    from auditkit.report import AuditReport, write_atomically
-
-    if out is not None and out.suffix not in (".html", ".md"):
-        raise InputError(f"--out {out}: expected a name that ends in .html or .md")
-    comparison = comparing.compare(AuditReport.load(before), AuditReport.load(after))
-    if out is None:
-        from auditkit.console import show_comparison
-
-        show_comparison(comparison)
-        return
-    text = comparing.to_html(comparison) if out.suffix == ".html" else comparing.to_markdown(comparison)
-    write_atomically(out, text.encode())
-    typer.echo(out)
+cli_compare.register(app)
+cli_evidence_map.register(app)
+cli_evidence.register(app)
 
 
 @app.command("list")
@@ -224,7 +223,7 @@ def fetch(
     from auditkit import data
 
     for name in names:
-        typer.echo(f"{name}: {data.fetch(name)}")
+        print(f"{name}: {data.fetch(name)}")
 
 
 @validate_app.command()
@@ -239,7 +238,7 @@ def dp(
     from auditkit.privacy.validation import validate
     from auditkit.report import write_atomically
 
-    result = validate(seeds=seeds, tell=lambda line: typer.echo(line, err=True))
+    result = validate(seeds=seeds, tell=lambda line: print(line, file=sys.stderr))
     show_validation(result)
     if out is not None:
         write_atomically(out, (json.dumps(result.to_json(), indent=1, allow_nan=False) + "\n").encode())

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from auditkit.gate import Verdict
-from auditkit.rendering.compare import HEADER, Comparison
-from auditkit.rendering.formatting import interval, number, printable
+from auditkit.rendering.compare import FACTS_HEADER, HEADER, PROBES_HEADER, Comparison
+from auditkit.rendering.formatting import interval, number, one_line
 from auditkit.report import AuditReport
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ STYLES = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow", "ERROR"
 WIDTH_IN_LOGS = 160
 """Columns of a table where the output is no terminal: a log wraps no lines, and an id cut short is of no use."""
 
+NARROWEST_COLUMN = 14
+"""Columns of the terminal that a column of a table needs on average; with fewer, words are broken into letters."""
+
 
 def out() -> Console:
     """Where results go."""
@@ -29,13 +32,29 @@ def out() -> Console:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
-    """Print a table; long cells are folded, never cut."""
+    """Print a table; on a narrow terminal, one block of lines a row. Long cells are folded, endless ones cut."""
+    texts = [[cell if isinstance(cell, Text) else Text(one_line(cell)) for cell in row] for row in rows]
+    console = out()
+    if console.width < NARROWEST_COLUMN * len(columns):
+        _print_blocks(console, title, columns, texts)
+        return
     grid = Table(title=title, title_justify="left", title_style="bold")
     for column in columns:
         grid.add_column(column, overflow="fold")
+    for row in texts:
+        grid.add_row(*row)
+    console.print(grid)
+
+
+def _print_blocks(console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
+    """Each row as lines "column: cell", with a blank line after it."""
+    if title:
+        console.print(Text(title, style="bold"))
     for row in rows:
-        grid.add_row(*(cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row))
-    out().print(grid)
+        for column, cell in zip(columns, row, strict=True):
+            if cell.plain:
+                console.print(Text.assemble((f"{column}: " if column else "", "dim"), cell), overflow="fold")
+        console.print()
 
 
 def show_verdicts(report: AuditReport, verdicts: Sequence[Verdict]) -> None:
@@ -60,10 +79,13 @@ def show_verdicts(report: AuditReport, verdicts: Sequence[Verdict]) -> None:
 
 def show_comparison(comparison: Comparison) -> None:
     """What changed, measurement by measurement, and what else differs between the two reports."""
-    out().print(f"{comparison.before} -> {comparison.after}\n{comparison.headline}", markup=False)
+    out().print(Text(one_line(f"from {comparison.before} to {comparison.after}")))
+    out().print(Text(comparison.headline))
     table("", HEADER, [change.cells() for change in comparison.changes])
+    if comparison.probes:
+        table("Probes", PROBES_HEADER, comparison.probe_rows())
     if comparison.facts:
-        table("What else differs", ("", "before", "after"), comparison.facts)
+        table("What else differs", FACTS_HEADER, comparison.fact_rows())
 
 
 def show_validation(result: Validation) -> None:

@@ -14,7 +14,7 @@ from rich.progress import TimeRemainingColumn as TimeLeft
 from rich.text import Text
 
 from auditkit.measurement import Measurement
-from auditkit.rendering.formatting import printable
+from auditkit.rendering.formatting import one_line
 from auditkit.report import ProbeRun
 from auditkit.runner import Listener
 
@@ -46,7 +46,7 @@ class CountingListener(Listener):
         self._say(f"{run.probe}: {run.status}, {what}, {took}{noticed}")
 
     def _say(self, line: str) -> None:
-        self.err.print(printable(line), markup=False)
+        self.err.print(one_line(line), markup=False)
 
 
 class ProgressListener(CountingListener):

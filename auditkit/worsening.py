@@ -68,20 +68,20 @@ class Comparison:
         before, ideal = self._before(m), m.ideal
         if ideal is None:
             raise NotJudged("has no ideal value, so that better and worse are not defined; use min and max")
-        now, then = _items(self._tables[0], m, "this report"), _items(self._tables[1], before, "the baseline")
+        now, then = items_of(self._tables[0], m, "this report"), items_of(self._tables[1], before, "the baseline")
         shared = np.sort(now.index.intersection(then.index).to_numpy())
         if not len(shared):
             raise NotJudged("has no item in common with the baseline; audit both models on the same data")
         note = f"; {len(shared)} items shared, {len(now) - len(shared)} only here, {len(then) - len(shared)} only there"
         now, then = now.loc[shared], then.loc[shared]
-        here, there = _estimate(now) - ideal, _estimate(then) - ideal
+        here, there = estimate(now) - ideal, estimate(then) - ideal
         side_here, side_there = math.copysign(1, here), math.copysign(1, there)
         # |here| - |there| = slope or mean of (b - a), plus this constant
         constant = (side_there - side_here) * ideal
         a, b = side_there * then["value"].to_numpy(), side_here * now["value"].to_numpy()
         rng = generator(self.report.seed, m.id)
         try:
-            change = stats.paired_bootstrap(a, b, clusters=now["cluster"].to_numpy(), x=_covariate(now), rng=rng)
+            change = stats.paired_bootstrap(a, b, clusters=now["cluster"].to_numpy(), x=covariate(now), rng=rng)
         except DataError as e:
             raise NotJudged(f"cannot be compared: {e}") from e
         interval = Interval(change.low + constant, change.high + constant, change.level, f"paired {change.method}")
@@ -100,8 +100,12 @@ class Comparison:
         return before
 
 
-def _items(table: pd.DataFrame | None, m: Measurement, where: str) -> pd.DataFrame:
-    """The item scores of `m`, indexed by item; NotJudged unless they give its value."""
+def items_of(table: pd.DataFrame | None, m: Measurement, where: str) -> pd.DataFrame:
+    """The item scores of `m`, indexed by item, each with a cluster.
+
+    Raises:
+        NotJudged: `where` has none, or they do not give the value of `m`.
+    """
     if table is None:
         raise NotJudged(f"cannot be compared: {where} has no item scores beside it")
     items = table[table["measurement"] == m.id].set_index("item")
@@ -109,20 +113,24 @@ def _items(table: pd.DataFrame | None, m: Measurement, where: str) -> pd.DataFra
         raise NotJudged(f"cannot be compared: its item scores in {where} are missing or not unique")
     # An item without a cluster is its own.
     items = items.assign(cluster=[c or item for c, item in zip(items["cluster"], items.index, strict=True)])
-    given = _estimate(items)
+    given = estimate(items)
     if m.value is None or not math.isclose(given, m.value, rel_tol=SAME_VALUE, abs_tol=SAME_VALUE):
         raise NotJudged(f"cannot be compared: in {where} it is {m.value} but its item scores give {given:.6g}")
     return items
 
 
-def _covariate(items: pd.DataFrame) -> Floats | None:
+def covariate(items: pd.DataFrame) -> Floats | None:
     """The covariate of a slope; None for a mean."""
     return None if items["x"].isna().all() else items["x"].to_numpy(dtype=float)
 
 
-def _estimate(items: pd.DataFrame) -> float:
-    """The mean of the item scores, or their least-squares slope on x."""
-    values, x = items["value"].to_numpy(dtype=float), _covariate(items)
+def estimate(items: pd.DataFrame) -> float:
+    """The mean of the item scores, or their least-squares slope on x.
+
+    Raises:
+        NotJudged: x is the same for all items.
+    """
+    values, x = items["value"].to_numpy(dtype=float), covariate(items)
     if x is None:
         return float(values.mean())
     centred = x - x.mean()

@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LIGHT = ["errors", "measurement", "progress", "stats", "gate", "report", "config", "plugins", "console", "cli"]
+LIGHT += ["conclusion", "outputs", "changes", "history", "plain_text", "rule_lines", "cli_compare"]
 RENDERING = sorted(f"rendering.{p.stem}" for p in (ROOT / "auditkit" / "rendering").glob("[!_]*.py"))
 
 
@@ -54,9 +55,10 @@ def folder(tmp_path_factory):
 
 COMMANDS = {
     "--help": [],
-    "gate": ["report.json", "--rules", "rules.yaml", "--junit", "j.xml", "--summary", "s.md"],
+    "gate": ["report.json", "--rules", "rules.yaml", "--junit", "j", "--summary", "s", "--code-quality", "q"],
     "render": ["report.json"],
     "compare": ["report.json", "report.json"],
+    "history": ["."],
     "list": ["probes"],
 }
 

@@ -1,4 +1,4 @@
-"""Two reports side by side. Where both kept their item scores the difference is paired: same items, both models.
+"""Reports side by side, each against the first. Where both kept their item scores the difference is paired.
 
 Two overlapping intervals do not mean that two models are equal, nor two disjoint ones how far apart they are: only the
 interval of the difference on the same items says that.
@@ -6,23 +6,25 @@ interval of the difference on the same items says that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
+from auditkit.changes import Fact, ProbeChange, facts, probe_changes
 from auditkit.errors import DataError
 from auditkit.measurement import Interval, Measurement
-from auditkit.rendering.formatting import ABSENT, flat, interval, number, quantity
+from auditkit.rendering.formatting import ABSENT, interval, number, quantity
 from auditkit.report import AuditReport
+from auditkit.worsening import NotJudged, covariate, estimate, items_of
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     import pandas as pd
+
+    Tables = tuple[pd.DataFrame | None, pd.DataFrame | None]
 
 Kind = Literal["changed", "no clear change", "not comparable", "new", "lost", "no value"]
 ORDER: tuple[Kind, ...] = ("changed", "new", "lost", "no value", "not comparable", "no clear change")
-SAME_VALUE = 1e-6  # how far, relatively, a mean of item scores may be from the value reported
 CAUTION = (
     "A paired difference is after minus before on the items that both were asked; whether that is better depends on "
     "the ideal of the measurement. By chance alone one in twenty measurements that did not change looks changed."
@@ -38,14 +40,8 @@ HEADER = (
     "95 % interval",
     "Shared items",
 )
-
-
-class Fact(NamedTuple):
-    """Something about the subject, the environment or the options that differs; a dash where one side lacks it."""
-
-    name: str
-    before: str
-    after: str
+FACTS_HEADER = ("About", "Fact", "Before", "After")
+PROBES_HEADER = ("Change", "Probe", "Before", "After")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +84,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What differs between two reports."""
+    """What differs between two reports: the measurements, the probes, and everything else."""
 
     before: str
     after: str
     changes: Sequence[Change]
+    probes: Sequence[ProbeChange]
     facts: Sequence[Fact]
 
     @property
@@ -102,6 +99,14 @@ class Comparison:
         found = ", ".join(f"{n} {kind}" for kind, n in counts.items() if n)
         return f"{len(self.changes)} measurements: {found or 'none in either report'}."
 
+    def fact_rows(self) -> list[tuple[str, ...]]:
+        """What else differs, as rows under `FACTS_HEADER`."""
+        return [(fact.kind, *fact) for fact in self.facts]
+
+    def probe_rows(self) -> list[tuple[str, ...]]:
+        """New, lost and changed probes, as rows under `PROBES_HEADER`."""
+        return [tuple(change) for change in self.probes]
+
 
 def compare(a: AuditReport, b: AuditReport) -> Comparison:
     """How report `b` differs from the earlier `a`: each measurement of either, what changed first.
@@ -109,41 +114,77 @@ def compare(a: AuditReport, b: AuditReport) -> Comparison:
     Raises:
         ReportError: a table of item scores is damaged.
     """
-    before, after = ({m.id: m for m in report.measurements} for report in (a, b))
-    tables = a.items, b.items
-    ids = dict.fromkeys([*before, *after])
-    changes = [_change(id, before.get(id), after.get(id), tables, b.seed) for id in ids]
-    return Comparison(
-        before=_name(a),
-        after=_name(b),
-        changes=sorted(changes, key=lambda change: ORDER.index(change.kind)),
-        facts=_facts(_described(a), _described(b)),
-    )
+    return compare_all([a, b])[0]
 
 
-def to_markdown(comparison: Comparison) -> str:
-    """The comparison as Markdown, at most `markdown.MAX_BYTES` bytes."""
+def compare_all(reports: Sequence[AuditReport]) -> list[Comparison]:
+    """How each report but the first differs from the first.
+
+    Raises:
+        ReportError: a table of item scores is damaged.
+    """
+    names = _names(reports)
+    first, scores = reports[0], reports[0].items
+    return [
+        Comparison(
+            before=names[0],
+            after=name,
+            changes=_changes(first, other, (scores, other.items)),
+            probes=probe_changes(first, other),
+            facts=facts(first, other),
+        )
+        for name, other in zip(names[1:], reports[1:], strict=True)
+    ]
+
+
+def overview(comparisons: Sequence[Comparison]) -> tuple[list[str], list[tuple[str, ...]]]:
+    """One row per measurement with its value in every report, and the kind of each change; header and rows."""
+    header = ["Measurement", comparisons[0].before, *(c.after for c in comparisons)]
+    sides = [{change.id: change for change in c.changes} for c in comparisons]
+    rows = []
+    for id in dict.fromkeys(id for side in sides for id in side):
+        found = [side.get(id) for side in sides]
+        first = next((change.before for change in found if change and change.before), None)
+        cells = (f"{_value_cells(c.after)[0]} ({c.kind})" if c else ABSENT for c in found)
+        rows.append((id, _value_cells(first)[0], *cells))
+    return header, rows
+
+
+def to_markdown(*comparisons: Comparison) -> str:
+    """The comparisons as Markdown, at most `markdown.MAX_BYTES` bytes."""
     from auditkit.rendering import markdown
 
-    lines = [
-        f"## {markdown.escape(comparison.before)} → {markdown.escape(comparison.after)}",
-        "",
-        markdown.escape(f"{comparison.headline} {CAUTION}"),
-        "",
-        *markdown.table(HEADER, (change.cells() for change in comparison.changes)),
-        "",
-        "### What else differs",
-        "",
-        *markdown.table(("", "Before", "After"), comparison.facts),
-    ]
+    lines = [markdown.escape(CAUTION), ""]
+    if len(comparisons) > 1:
+        header, rows = overview(comparisons)
+        lines = ["## All reports", "", *lines, *markdown.table([*map(markdown.escape, header)], rows), ""]
+    for comparison in comparisons:
+        lines += [
+            f"## {markdown.escape(comparison.before)} → {markdown.escape(comparison.after)}",
+            "",
+            markdown.escape(comparison.headline),
+            "",
+            *markdown.table(HEADER, (change.cells() for change in comparison.changes)),
+            *_block("Probes", PROBES_HEADER, comparison.probe_rows()),
+            *_block("What else differs", FACTS_HEADER, comparison.fact_rows()),
+            "",
+        ]
     return markdown.within(lines, markdown.MAX_BYTES)
 
 
-def to_html(comparison: Comparison) -> str:
-    """The comparison as one self-contained html document, in the style of the report."""
+def _block(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    from auditkit.rendering import markdown
+
+    return ["", f"### {title}", "", *(markdown.table(header, rows) if rows else ["No difference."])]
+
+
+def to_html(*comparisons: Comparison) -> str:
+    """The comparisons as one self-contained html document, in the style of the report."""
     from auditkit.rendering.html import document
 
-    return document("compare.html", comparison=comparison, header=HEADER, caution=CAUTION)
+    context: dict[str, Any] = {"comparisons": comparisons, "header": HEADER, "caution": CAUTION}
+    context |= {"facts_header": FACTS_HEADER, "probes_header": PROBES_HEADER}
+    return document("compare.html", overview=overview(comparisons) if len(comparisons) > 1 else None, **context)
 
 
 def _value_cells(m: Measurement | None) -> tuple[str, str]:
@@ -152,93 +193,60 @@ def _value_cells(m: Measurement | None) -> tuple[str, str]:
     return (quantity(m.value, m.unit) if m.status == "ok" else m.status), interval(m.interval)
 
 
-def _name(report: AuditReport) -> str:
-    return str(report.subject.get("name", "unnamed model"))
+def _names(reports: Sequence[AuditReport]) -> list[str]:
+    """The names of the models; where two are the same, with the time, and where that is the same too, numbered."""
+    names = [str(report.subject.get("name", "unnamed model")) for report in reports]
+    times = [report.created[:16].replace("T", " ") for report in reports]
+    for added in (times, [f"no. {i}" for i in range(1, len(reports) + 1)]):
+        often = Counter(names)
+        names = [f"{n}, {more}" if often[n] > 1 and more else n for n, more in zip(names, added, strict=True)]
+    return names
 
 
-def _described(report: AuditReport) -> dict[str, str]:
-    described: Mapping[str, Any] = {
-        "subject": report.subject,
-        "environment": report.environment,
-        "config": report.config,
-        "seed": str(report.seed),
-        "created": report.created,
-    }
-    return dict(flat(described))
+def _changes(a: AuditReport, b: AuditReport, tables: Tables) -> list[Change]:
+    before, after = ({m.id: m for m in report.measurements} for report in (a, b))
+    ids = dict.fromkeys([*before, *after])
+    changes = [_change(id, before.get(id), after.get(id), tables, b.seed) for id in ids]
+    return sorted(changes, key=lambda change: ORDER.index(change.kind))
 
 
-def _facts(before: Mapping[str, str], after: Mapping[str, str]) -> list[Fact]:
-    names = dict.fromkeys([*before, *after])
-    found = (Fact(name, before.get(name, ABSENT), after.get(name, ABSENT)) for name in names)
-    return [fact for fact in found if fact.before != fact.after]
-
-
-def _change(
-    id: str,
-    before: Measurement | None,
-    after: Measurement | None,
-    tables: tuple[pd.DataFrame | None, pd.DataFrame | None],
-    seed: int,
-) -> Change:
+def _change(id: str, before: Measurement | None, after: Measurement | None, tables: Tables, seed: int) -> Change:
     if before is None or after is None:
         return Change(id, "new" if before is None else "lost", before, after)
     if before.value is None or after.value is None:
         return Change(id, "no value", before, after)
-    pairs = _pairs(before, after, tables)
-    if pairs is None:
-        return Change(id, "not comparable", before, after, note="no item scores that both reports share")
-    return _paired_change(before, after, pairs, seed)
+    try:
+        return _paired_change(before, after, _pairs(before, after, tables), seed)
+    except NotJudged as e:
+        return Change(id, "not comparable", before, after, note=str(e).removeprefix("cannot be compared: "))
 
 
-def _pairs(
-    before: Measurement, after: Measurement, tables: tuple[pd.DataFrame | None, pd.DataFrame | None]
-) -> pd.DataFrame | None:
-    """The shared items: columns value_a, value_b, cluster_b, x_b. None unless the scores give the values reported."""
-    sides = [_items(table, m) for table, m in zip(tables, (before, after), strict=True)]
-    if sides[0] is None or sides[1] is None:
-        return None
-    shared = sides[0].merge(sides[1], left_index=True, right_index=True, suffixes=("_a", "_b")).sort_index()
-    return shared if len(shared) else None
-
-
-def _items(table: pd.DataFrame | None, m: Measurement) -> pd.DataFrame | None:
-    """The item scores of `m` by item; None where they are missing or do not give its value."""
-    import math
-
-    if table is None or m.value is None:
-        return None
-    items = table[table["measurement"] == m.id].set_index("item")
-    if items.empty or not items.index.is_unique:
-        return None
-    given = _estimate(items["value"].to_numpy(dtype=float), items["x"].to_numpy(dtype=float))
-    return items if math.isclose(given, m.value, rel_tol=SAME_VALUE, abs_tol=SAME_VALUE) else None
-
-
-def _estimate(values: npt.NDArray[np.float64], x: npt.NDArray[np.float64]) -> float:
-    """The mean of the item scores or, where they have a covariate, their least-squares slope on it."""
-    import numpy as np
-
-    if np.isnan(x).all():
-        return float(values.mean())
-    centred = x - x.mean()
-    return float(centred @ values / (centred @ centred)) if centred.any() else np.nan
+def _pairs(before: Measurement, after: Measurement, tables: Tables) -> pd.DataFrame:
+    """The shared items: columns value_a, value_b, cluster_b, x_b."""
+    a, b = items_of(tables[0], before, "the first report"), items_of(tables[1], after, "the later report")
+    shared = a.merge(b, left_index=True, right_index=True, suffixes=("_a", "_b")).sort_index()
+    if shared.empty:
+        raise NotJudged("the reports share no item; audit both models on the same data")
+    return shared
 
 
 def _paired_change(before: Measurement, after: Measurement, pairs: pd.DataFrame, seed: int) -> Change:
     """After minus before over the shared items, and its interval."""
+    import pandas as pd
+
     from auditkit import stats
     from auditkit.probes.base import generator
 
-    a, b, x = (pairs[column].to_numpy(dtype=float) for column in ("value_a", "value_b", "x_b"))
-    clusters = [cluster or item for item, cluster in pairs["cluster_b"].items()]
-    difference = _estimate(b - a, x)
+    a, b = (pairs[column].to_numpy(dtype=float) for column in ("value_a", "value_b"))
+    between = pd.DataFrame({"value": b - a, "x": pairs["x_b"]})
+    difference, slope_on = estimate(between), covariate(between)
     if (a == b).all():
         same = Interval(0.0, 0.0, method="identical item scores")
         return Change(before.id, "no clear change", before, after, 0.0, same, len(pairs))
-    slope_on = None if pairs["x_b"].isna().all() else x
+    rng = generator(seed, before.id)
     try:
-        between = stats.paired_bootstrap(a, b, rng=generator(seed, before.id), clusters=clusters, x=slope_on)
+        found = stats.paired_bootstrap(a, b, rng=rng, clusters=pairs["cluster_b"].to_numpy(), x=slope_on)
     except DataError as e:
         return Change(before.id, "not comparable", before, after, difference, n=len(pairs), note=str(e))
-    kind: Kind = "no clear change" if 0 in between else "changed"
-    return Change(before.id, kind, before, after, difference, between, len(pairs))
+    kind: Kind = "no clear change" if 0 in found else "changed"
+    return Change(before.id, kind, before, after, difference, found, len(pairs))

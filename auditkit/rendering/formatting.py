@@ -19,13 +19,24 @@ LABELS = {
 }
 ACRONYMS = frozenset({"aul", "aula", "pll", "icat", "auc", "tpr", "fpr", "mac", "rnd", "ripa", "id"})
 
-# What XML 1.0 cannot hold, and lone surrogates, which UTF-8 cannot: a model's output may contain any of them.
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+LONGEST = 2_000
+"""Characters of one text in a table or list. A model may answer with a megabyte; all of it is in the report's JSON."""
+
+# What XML 1.0 cannot hold; lone surrogates, which UTF-8 cannot; what steers a terminal; and what turns the order of the
+# characters after it round (the embeddings, overrides and isolates of the bidirectional algorithm): a model's output
+# may contain any of them.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+_BREAKS = re.compile("[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
 
 
 def printable(text: str) -> str:
-    """`text` with every character that a file format would refuse replaced by U+FFFD."""
+    """`text` with every character that a file format would refuse or a screen would obey replaced by U+FFFD."""
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def one_line(text: str, limit: int = LONGEST) -> str:
+    """`text` as one printable line of at most `limit` characters."""
+    return printable(_BREAKS.sub(" ", shortened(text, limit)))
 
 
 def shortened(text: str, limit: int) -> str:

@@ -4,43 +4,44 @@ from __future__ import annotations
 
 import html
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from auditkit.gate import Verdicts
+from auditkit import conclusion
+from auditkit.gate import Verdict
 from auditkit.measurement import Measurement
 from auditkit.rendering import narrative
-from auditkit.rendering.formatting import interval, limit, number, printable, quantity
+from auditkit.rendering.formatting import interval, limit, number, one_line, quantity
 from auditkit.report import AuditReport
 
 MAX_BYTES = 1_000_000  # GitHub drops a step's summary of more than 1 MiB
 
-SIGNS = {"PASS": "✅", "FAIL": "❌", "INCONCLUSIVE": "❔", "ERROR": "⚠️", narrative.NO_GATE: "⚪"}
+SIGNS = {"PASS": "✅", "FAIL": "❌", "INCONCLUSIVE": "❔", "ERROR": "⚠️", conclusion.NO_GATE: "⚪"}
 
-_BREAKS = re.compile(r"[\t\n\v\f\r\x85\u2028\u2029]+")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~-])")
 
 
 def escape(text: str) -> str:
     """`text` as one line of Markdown that shows it literally: no markup, no html, no new cell."""
-    return _SPECIAL.sub(r"\\\1", html.escape(_BREAKS.sub(" ", printable(text)), quote=False))
+    return _SPECIAL.sub(r"\\\1", html.escape(one_line(text), quote=False))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """The lines of a Markdown table; every cell is escaped."""
+    """The lines of a Markdown table; every cell below the header is escaped."""
     lines = [header, ["---"] * len(header)]
     return [f"| {' | '.join(line)} |" for line in (*lines, *(map(escape, row) for row in rows))]
 
 
 def render_summary(report: AuditReport) -> str:
     """The verdict, the gate table, what is not known, and the measurements, in at most `MAX_BYTES` bytes of UTF-8."""
-    verdicts = Verdicts(tuple(report.verdicts))
-    outcome = verdicts.outcome if verdicts else narrative.NO_GATE
+    outcome = conclusion.outcome(report)
     lines = [
         f"## {SIGNS[outcome]} {outcome}: audit of {escape(str(report.subject.get('name', 'unnamed model')))}",
         "",
-        escape(narrative.headline(verdicts)),
+        *_badges(report),
+        escape(narrative.headline_of(report)),
         "",
-        *_gate(verdicts),
+        *_gate(report.verdicts),
         *_unknowns(report),
         f"### {len(report.measurements)} measurement{'s' if len(report.measurements) != 1 else ''}",
         "",
@@ -49,7 +50,17 @@ def render_summary(report: AuditReport) -> str:
     return within(lines, MAX_BYTES)
 
 
-def _gate(verdicts: Verdicts) -> list[str]:
+def _badges(report: AuditReport) -> list[str]:
+    """How many verdicts of each kind, and probes that did not run: bold text, because a picture would be fetched."""
+    counts = Counter(v.outcome for v in report.verdicts)
+    found = [f"{SIGNS[o]} **{o}** {counts[o]}" for o in narrative.WORST_FIRST if counts[o]]
+    runs = Counter(run.status for run in report.runs)
+    found += [f"{SIGNS['ERROR']} **CRASHED** {runs['error']}"] if runs["error"] else []
+    found += [f"{SIGNS[conclusion.NO_GATE]} **SKIPPED** {runs['skipped']}"] if runs["skipped"] else []
+    return [" · ".join(found), ""] if found else []
+
+
+def _gate(verdicts: Sequence[Verdict]) -> list[str]:
     if not verdicts:
         return []
     rows = [

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from auditkit.conclusion import crashed
 from auditkit.gate import SEVERITY, Outcome, Verdict
 from auditkit.measurement import Measurement
 from auditkit.rendering.descriptions import describe
@@ -14,8 +16,8 @@ from auditkit.rendering.formatting import limit, plain, sentence_case
 from auditkit.report import AuditReport
 
 WORST_FIRST: tuple[Outcome, ...] = SEVERITY[::-1]
-NO_GATE = "NOT JUDGED"
-MAX_LISTED = 6
+MAX_LISTED = 9
+_NUMBER = re.compile(r"\d[\d,.]*")
 
 
 def worst_first(verdicts: Iterable[Verdict]) -> list[Verdict]:
@@ -45,6 +47,15 @@ def headline(verdicts: Sequence[Verdict]) -> str:
     return f"{_counted(counts, len(verdicts))}.{blocks} {_first(worst)}"
 
 
+def headline_of(report: AuditReport) -> str:
+    """The headline of its verdicts, after the probes that crashed: then no verdict speaks for the whole audit."""
+    broken = [run.probe for run in crashed(report)]
+    if not broken:
+        return headline(report.verdicts)
+    many = f"{len(broken)} probes crashed" if len(broken) > 1 else f"“{describe(broken[0]).title}” crashed"
+    return f"The audit is incomplete: {many}. {headline(report.verdicts)}"
+
+
 def _all_checks(n: int) -> str:
     return "The only check" if n == 1 else f"All {n} checks"
 
@@ -70,10 +81,37 @@ def _first(verdict: Verdict) -> str:
     return f"{what}: {verdict.explanation.removesuffix('.')} (limit {limit(verdict.limit)})."
 
 
-def _open_question(verdict: Verdict) -> str:
-    if verdict.outcome == "ERROR":
-        return _not_judged(verdict)
-    return f"Whether {subject_of(verdict.measurement)} keeps its limit: {verdict.explanation}"
+def failures(report: AuditReport) -> list[str]:
+    """What failed, each as one sentence with its numbers; many values that failed the same rule are one sentence."""
+    failed = [v for v in report.verdicts if v.outcome == "FAIL"]
+    found = [_first(of[0]) if len(of) == 1 else _together(of, "failed") for of in _by_rule(failed)]
+    return _at_most(found, MAX_LISTED, "listed under the gate")
+
+
+def _by_rule(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
+    """The verdicts of each rule; a rule whose pattern matches many measurements gives many."""
+    found: dict[tuple[str, str], list[Verdict]] = {}
+    for v in verdicts:
+        found.setdefault((v.rule.measurement, v.limit), []).append(v)
+    return list(found.values())
+
+
+def _together(verdicts: Sequence[Verdict], how: str) -> str:
+    """As in "The limit ≤ 12 on membership/*/tpr: 5 values failed, first of them the TPR for all items in ..."."""
+    first = verdicts[0]
+    what = f"The limit {limit(first.limit)} on {first.rule.measurement}: {len(verdicts)} values {how}"
+    return f"{what}, first of them {subject_of(first.measurement)}."
+
+
+def _open_questions(verdicts: Iterable[Verdict]) -> Iterator[str]:
+    for of in _by_rule(v for v in worst_first(verdicts) if v.outcome in ("INCONCLUSIVE", "ERROR")):
+        first = of[0]
+        if len(of) > 1:
+            yield _together(of, "could not be decided")
+        elif first.outcome == "ERROR":
+            yield _not_judged(first)
+        else:
+            yield f"Whether {subject_of(first.measurement)} keeps its limit: {first.explanation}"
 
 
 def _not_judged(verdict: Verdict) -> str:
@@ -82,7 +120,7 @@ def _not_judged(verdict: Verdict) -> str:
 
 def unknowns(report: AuditReport) -> list[str]:
     """What this report cannot say, each as one sentence, the gate's open questions first."""
-    found = [_open_question(v) for v in worst_first(report.verdicts) if v.outcome in ("INCONCLUSIVE", "ERROR")]
+    found = list(_open_questions(report.verdicts))
     found += [
         f"“{describe(run.probe).title}” was not measured ({run.status}): {run.reason or 'no reason was recorded'}"
         for run in report.runs
@@ -90,12 +128,29 @@ def unknowns(report: AuditReport) -> list[str]:
     ]
     # A probe that did not run stands in the report as one measurement without a value: said above already.
     said = {v.measurement for v in report.verdicts} | {run.probe for run in report.runs if run.status != "ok"}
-    found += [
-        f"{sentence_case(subject_of(m.id))} has no value ({m.status}): {reason_of(m)}"
-        for m in report.measurements
-        if m.status != "ok" and not said & {m.id, m.probe}
-    ]
-    return _at_most(found, MAX_LISTED) + _unjudged(report)
+    found += _without_value(m for m in report.measurements if m.status != "ok" and not said & {m.id, m.probe})
+    return _at_most(found, MAX_LISTED, "listed below") + _unjudged(report)
+
+
+def _without_value(measurements: Iterable[Measurement]) -> Iterator[str]:
+    """Those of one probe that lack a value for the same reason, told together; numbers in a reason may differ."""
+    alike: dict[tuple[str, str, str], list[Measurement]] = {}
+    for m in measurements:
+        alike.setdefault((m.probe, m.status, _NUMBER.sub("#", reason_of(m))), []).append(m)
+    for (probe, status, _), of in alike.items():
+        why = f"({status}): {reason_of(of[0])}"
+        if len(of) == 1:
+            yield f"{sentence_case(subject_of(of[0].id))} has no value {why}"
+        else:
+            what = f"{len(of)} measurements of “{describe(probe).title}” have no value"
+            yield f"{what} {why}, as for {_where(of[0].id)}"
+
+
+def _where(measurement_id: str) -> str:
+    """The measurement's group and metric, where its probe was just named."""
+    _, *rest = measurement_id.split("/")
+    *group, metric = rest or [measurement_id]
+    return f"the {plain(metric)} of {plain('/'.join(group)) or 'all items'}"
 
 
 def reason_of(m: Measurement) -> str:
@@ -103,10 +158,10 @@ def reason_of(m: Measurement) -> str:
     return str(m.details.get("reason", "no reason was recorded"))
 
 
-def _at_most(sentences: Sequence[str], limit: int) -> list[str]:
-    """The first `limit`, and how many more there are."""
-    rest = len(sentences) - limit
-    return [*sentences[:limit], *([f"{rest} more of this kind, listed below."] if rest > 0 else [])]
+def _at_most(sentences: Sequence[str], most: int, where: str) -> list[str]:
+    """The first `most`, and how many more there are."""
+    rest = len(sentences) - most
+    return [*sentences[:most], *([f"{rest} more of this kind, {where}."] if rest > 0 else [])]
 
 
 def _unjudged(report: AuditReport) -> list[str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auditkit.errors import ReportError
 from auditkit.rendering import formatting
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+LONGEST_PRINTED = 10_000
+"""Characters of one text in a page."""
 
 _INSTALLED = Path(__file__).parent / "templates"
 _CHECKOUT = Path(__file__).parents[2] / "reports" / "templates"
@@ -41,6 +44,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_bounded,
     )
     env.filters |= {
         "number": formatting.number,
@@ -50,3 +54,11 @@ def environment() -> Environment:
         "plain": formatting.plain,
     }
     return env
+
+
+def _bounded(value: Any) -> Any:
+    """What a template prints, cut where it is endless; a template's own `| e` prints a text whole."""
+    if isinstance(value, str) and not hasattr(value, "__html__") and len(value) > LONGEST_PRINTED:
+        more = f"{len(value) - LONGEST_PRINTED:,} more characters, which the JSON has"
+        return f"{value[:LONGEST_PRINTED]}… ({more})"
+    return value

@@ -37,8 +37,9 @@ def ticks(svg, axis):
 
 def points(svg, **attributes):
     """(x, y) of the marks."""
-    found = elements(svg, "path", aria_roledescription="point", **attributes)
-    return [(x, y) for x, y, _ in found]
+    groups = [g for _, _, g in elements(svg, "g") if g.get("class", "").startswith("mark-symbol")]
+    drawn = (elements(ElementTree.tostring(g, encoding="unicode"), "path", **attributes) for g in groups)
+    return [(x, y) for found in drawn for x, y, _ in found]
 
 
 def rectangles(svg, colour):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from auditkit.measurement import Interval, Measurement
-from auditkit.rendering.compare import compare, to_html, to_markdown
+from auditkit.rendering.compare import compare, compare_all, overview, to_html, to_markdown
 
 N = 120
 
@@ -130,3 +130,65 @@ def test_markdown_and_html_show_the_same_numbers(make, noise, jitter, hostile):
     assert low in to_html(result)
     page = to_html(compare(hostile, hostile))
     assert page.count("<script>") == 1
+
+
+# --- several reports --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def three(make, noise, jitter):
+    """The first, one that is 1 higher on every item, and one that differs by chance only."""
+    return [report_of(make, noise, created=f"2026-01-0{i}T00:00:00+00:00") for i in (1,)] + [
+        report_of(make, noise + 1 + jitter, created="2026-01-02T00:00:00+00:00"),
+        report_of(make, noise + jitter, created="2026-01-03T00:00:00+00:00"),
+    ]
+
+
+def test_each_report_is_compared_with_the_first(three):
+    found = compare_all(three)
+    assert [c.changes[0].kind for c in found] == ["changed", "no clear change"]
+    assert [c.changes[0] for c in found] == [compare(three[0], other).changes[0] for other in three[1:]]
+    assert [(c.before, c.after) for c in found] == [
+        ("m, 2026-01-01 00:00", "m, 2026-01-02 00:00"),
+        ("m, 2026-01-01 00:00", "m, 2026-01-03 00:00"),
+    ]
+
+
+def test_the_overview_has_every_report(three, make):
+    new = make([Measurement(id="new/a/s", value=7.0)], subject={"name": "other"})
+    header, rows = overview(compare_all([*three, new]))
+    assert header == ["Measurement", "m, 2026-01-01 00:00", "m, 2026-01-02 00:00", "m, 2026-01-03 00:00", "other"]
+    first, second = sorted(rows, reverse=True)
+    assert first[0] == "p/g/s"
+    assert [cell.partition("(")[2] for cell in first[2:]] == ["changed)", "no clear change)", "lost)"]
+    assert second == ("new/a/s", "—", "—", "—", "7.00 (new)")
+
+
+@pytest.mark.parametrize("draw", [to_html, to_markdown])
+def test_several_reports_are_drawn_alike_each_time(three, draw):
+    text = draw(*compare_all(three)).replace("\\", "")
+    assert text == draw(*compare_all(three)).replace("\\", "")
+    assert "All reports" in text
+    assert text.count("1 measurements: 1 changed.") == 1
+    assert text.count("1 measurements: 1 no clear change.") == 1
+
+
+def test_names_are_told_apart_by_number_where_the_times_are_equal(make):
+    reports = [make(), make(), make(subject={"name": "other"})]
+    assert [c.after for c in compare_all(reports)] == ["m, no. 2", "other"]
+
+
+def test_probes_are_compared(make):
+    from auditkit.report import ProbeRun
+
+    found = compare(make(runs=[ProbeRun("a", "ok")]), make(runs=[ProbeRun("a", "error", "boom"), ProbeRun("b", "ok")]))
+    assert found.probe_rows() == [("changed", "a", "ok", "error: boom"), ("new", "b", "—", "ok")]
+    assert "| changed | a | ok | error: boom |" in to_markdown(found)
+    assert "boom" in to_html(found)
+
+
+def test_why_two_values_are_not_comparable_is_said(make, noise):
+    a = report_of(make, noise)
+    moved = replace(a, _items=a.items.assign(item=[f"other{i}" for i in range(N)]))
+    assert "share no item" in compare(a, moved).changes[0].note
+    assert "the later report has no item scores" in compare(a, replace(a, _items=None)).changes[0].note

@@ -1,7 +1,18 @@
 import pytest
 
 from auditkit.measurement import Interval, Measurement
-from auditkit.rendering.formatting import flat, interval, limit, number, parts, plain, printable, shortened, together
+from auditkit.rendering.formatting import (
+    flat,
+    interval,
+    limit,
+    number,
+    one_line,
+    parts,
+    plain,
+    printable,
+    shortened,
+    together,
+)
 
 
 @pytest.mark.parametrize(
@@ -65,5 +76,12 @@ def test_nested_values_become_rows():
     assert flat({"a": {"b": True, "c": {}}, "d": [1, None], "e": ""}) == [("a.b", "yes"), ("d", "1, —"), ("e", "—")]
 
 
-def test_printable_replaces_only_what_files_refuse():
-    assert printable("a\x00b\ud800c\td\né‮") == "a\ufffdb\ufffdc\td\né‮"
+def test_printable_replaces_only_what_files_refuse_and_screens_obey():
+    assert printable("a\x00b\ud800c\td\né\u200f") == "a\ufffdb\ufffdc\td\né\u200f"
+    for obeyed in "\x1b\x7f\x9b\u202e\u2067":
+        assert printable(f"a{obeyed}b") == "a\ufffdb"
+
+
+def test_one_line_is_one_line():
+    assert one_line("a\r\n\tb\x85c\u2028::error::d\x0be") == "a b c ::error::d e"
+    assert one_line("x" * 10**6) == "x" * 1999 + "…"
