@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 OUT := audit-out
 PUBLISHED := crows_pairs stereoset winobias bbq weat
 
-.PHONY: audit test test-slow lint bench clean
+.PHONY: audit test test-slow lint docs bench clean
 
 audit: $(INSTALLED)
 	$(BIN)/auditkit data fetch $(PUBLISHED)
@@ -24,6 +24,9 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(INSTALLED)
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/run.py
