@@ -50,6 +50,7 @@ BUILTIN_PROBES = {
     "privacy": "auditkit.probes.dp_audit:EpsilonAudit",
     "introspection": "auditkit.probes.introspection:Introspection",
     "surrogate": "auditkit.probes.surrogate:RuleSurrogate",
+    "compression": "auditkit.probes.compression:Compression",
 }
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from timing import seconds
 
 from auditkit.fairness.tasks import adult_task, german_credit_task
-from auditkit.mitigation.compare import compare
+from auditkit.mitigation.comparison import compare
 from auditkit.mitigation.registry import METHODS
 
 CUT, COST = 60.0, 2.0

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 BENCHMARKS = (
     "crows_masked", "crows_causal", "weat", "startup", "peers", "dp_sgd", "privacy", "membership", "shadow",
-    "memaudit_demo", "explain", "fairness", "mitigation", "lm_mitigation",
+    "memaudit_demo", "explain", "fairness", "compression", "mitigation", "lm_mitigation",
 )  # fmt: skip
 RESULTS = Path(__file__).parent / "results"
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from auditkit import config
+from auditkit.errors import DataError
 from auditkit.testing import FakeMaskedLM, check_probe
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -61,6 +62,31 @@ def test_the_clinic_example_reports_what_each_model_gives_away(tmp_path, monkeyp
     assert len(re.findall(r"held-out loss \d", shown)) == len(re.findall("mean exposure", shown)) == 3
     report = tmp_path / "clinic" / "report-epsilon-2" / "report.html"
     assert "epsilon-8" in report.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow  # half a minute, most of it accounting for the private trainings
+def test_the_income_example_writes_one_report_of_fairness_and_privacy(tmp_path, monkeypatch, capsys):
+    from auditkit.fairness.tasks import adult_task
+
+    try:
+        adult_task(limit=10)
+    except DataError as e:
+        pytest.skip(f"needs UCI Adult: {e}")
+    arguments = ["--limit", "700", "--runs", "2", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["mitigate_income.py", *arguments])
+    runpy.run_path(str(EXAMPLES / "mitigate_income.py"), run_name="__main__")
+    assert len(re.findall(r"gap [+-]0\.\d{3}  accuracy", capsys.readouterr().out)) == 7
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for text in ("Mitigations, before and after", "dp-sgd (epsilon 2)", "accuracy change at epsilon 8"):
+        assert text.lower() in page.lower()
+
+
+def test_the_income_example_says_how_to_get_the_data(tmp_path, monkeypatch):
+    monkeypatch.setenv("AUDITKIT_DATA", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["mitigate_income.py", "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit, match="adult"):
+        runpy.run_path(str(EXAMPLES / "mitigate_income.py"), run_name="__main__")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

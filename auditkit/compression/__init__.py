@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from auditkit.compression.spec import STEPS, Spec, Step, compress, label, steps_of
-    from auditkit.compression.sweep import sweep
+    from auditkit.compression.sweeps import sweep
 
 _HOMES = {
     "spec": ("STEPS", "Spec", "Step", "compress", "label", "steps_of"),
-    "sweep": ("sweep",),
+    "sweeps": ("sweep",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

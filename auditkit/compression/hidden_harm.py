@@ -40,7 +40,12 @@ def judge(findings: Findings, overall: Equivalence, group_margin: float, about: 
     harms = [row for row in rows if row["harmed"]]
     details = {
         **about,
-        "overall": {"verdict": overall.verdict, "p_value": overall.p_value, "method": overall.method},
+        "overall": {
+            "verdict": overall.verdict,
+            "p_value": overall.p_value,
+            "method": overall.method,
+            "text": _words(overall),
+        },
         "harms": harms,
         "candidates": rows,
         "unresolved": [row["measurement"] for row in rows if row["unresolved"]],
@@ -59,14 +64,16 @@ def judge(findings: Findings, overall: Equivalence, group_margin: float, about: 
             unit="harms", method=METHOD, source=HOOKER, details=details,
         )  # fmt: skip
     failed = [probe["probe"] for probe in about.get("probes", ()) if probe["status"] == "error"]
-    safe: Safe = "no" if harms or overall.verdict == "worse" else "yes" if fine and not failed else "open"
+    shown = fine and not failed and not details["unresolved"]
+    safe: Safe = "no" if harms or overall.verdict == "worse" else "yes" if shown else "open"
     reason = _reason(overall, harms, details["unresolved"])
     add_safe(findings, safe, f"{reason}; failed at this point: {', '.join(failed)}" if failed else reason)
 
 
 def add_safe(findings: Findings, safe: Safe, reason: str) -> None:
     """1 for yes, 0 for no, no value for open; always with the reason."""
-    about = {"ideal": 1.0, "method": "overall quality equivalent and no harm found; three-valued", "source": TOST}
+    method = "overall quality equivalent, no harm found, and none beyond the margin possible in any group; three-valued"
+    about = {"ideal": 1.0, "method": method, "source": TOST}
     value = {"yes": 1.0, "no": 0.0, "open": None}[safe]
     interval = None if value is None else exact(value, "decided")
     findings.add("safe", value, interval=interval, n=1, details={"reason": reason, "safe": safe}, **about)  # type: ignore[arg-type]
@@ -105,17 +112,21 @@ def _row(m: Measurement, group_margin: float) -> dict[str, Any]:
 
 
 def _reason(overall: Equivalence, harms: Sequence[Mapping[str, Any]], unresolved: Sequence[str]) -> str:
+    text = _words(overall)
+    if harms:
+        named = ", ".join(f"{h['what']} {h['value']:+.3g} [{h['low']:.3g}, {h['high']:.3g}] {h['unit']}" for h in harms)
+        return f"{text}; harmed: {named}"
+    text += "; no group is shown to be worse than tolerated, no audit measurement to be worse"
+    if unresolved:
+        text += f"; {len(unresolved)} group(s) are too small, or too varied, to rule out a loss beyond the margin"
+    return text
+
+
+def _words(overall: Equivalence) -> str:
     words = {
         "equivalent": "overall quality is equivalent to the dense model's",
         "better": "overall quality is better than the dense model's",
         "worse": "overall quality is worse than the dense model's",
         "inconclusive": "overall quality can be told neither equivalent to the dense model's nor worse",
     }
-    text = f"{words[overall.verdict]} ({overall.method})"
-    if harms:
-        named = ", ".join(f"{h['what']} {h['value']:+.3g} [{h['low']:.3g}, {h['high']:.3g}] {h['unit']}" for h in harms)
-        return f"{text}; harmed: {named}"
-    text += "; no group and no audit measurement is worse"
-    if unresolved:
-        text += f"; {len(unresolved)} group(s) are too small, or too varied, to rule out a loss beyond the margin"
-    return text
+    return f"{words[overall.verdict]} ({overall.method})"

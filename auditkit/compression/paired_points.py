@@ -10,6 +10,7 @@ from auditkit.compression.findings import Findings, p_value
 from auditkit.errors import DataError
 from auditkit.measurement import Measurement
 from auditkit.probes.base import Probe, ProbeResult
+from auditkit.probes.evidence import KeptNulls, sharing_nulls
 from auditkit.report import AuditReport, ProbeRun
 from auditkit.runner import Listener, _items_table, _run_probe
 from auditkit.worsening import Comparison, NotJudged
@@ -18,17 +19,32 @@ KEPT = ("reason", "p_value", "p_value_holm", "clusters", "no_interval", "note")
 """What is kept of a measurement's details: at a dozen points the rest would fill the report."""
 
 
-def run_probes(model: Any, probes: Sequence[Probe], seed: int) -> tuple[ProbeResult, list[ProbeRun]]:
-    """Run every probe as an audit of its own would: the same seed draws the same items for every model."""
-    outcomes = [_run_probe(probe, model, seed, Listener()) for probe in probes]
+KEPT_OF_DENSE = (*KEPT, "validity")
+
+
+def run_probes(
+    model: Any, probes: Sequence[Probe], seed: int, nulls: dict[str, KeptNulls]
+) -> tuple[ProbeResult, list[ProbeRun]]:
+    """Run every probe as an audit of its own would: the same seed draws the same items for every model.
+
+    Args:
+        model: the dense model, or a compressed one.
+        probes: what to run.
+        seed: of the sweep.
+        nulls: by probe; what random weights score is the same at every point, so it is kept from the first one.
+    """
+    outcomes = []
+    for probe in probes:
+        with sharing_nulls(nulls.setdefault(probe.id, KeptNulls())):
+            outcomes.append(_run_probe(probe, model, seed, Listener()))
     measurements = [m for o in outcomes for m in o.result.measurements]
     return ProbeResult(measurements, [i for o in outcomes for i in o.result.items]), [o.run for o in outcomes]
 
 
-def add_probe_results(findings: Findings, found: ProbeResult) -> None:
+def add_probe_results(findings: Findings, found: ProbeResult, kept: Sequence[str] = KEPT) -> None:
     """The probes' own measurements and item scores, under the point's name."""
     for m in found.measurements:
-        details = {k: v for k, v in m.details.items() if k in KEPT}
+        details = {k: v for k, v in m.details.items() if k in kept}
         findings.measurements.append(replace(m, id=findings.id(m.id), details=details, seed=None))
     findings.items += [replace(i, measurement=findings.id(i.measurement)) for i in found.items]
 

@@ -143,7 +143,7 @@ def _why_none(others: Sequence[Point], safe: Sequence[Point]) -> str:
     if safe:
         return "no point is worth shipping: those that are safe are neither smaller nor faster than the dense model"
     why = "; ".join(f"{p.label}: {p.measurements['safe'].details['reason']}" for p in others)
-    return f"no point is safe. {why}"
+    return f"no point is shown to be safe. {why}"
 
 
 def _ends(m: Measurement | None) -> list[float] | None:

@@ -15,16 +15,17 @@ from auditkit import __version__, checkpoint, environment
 from auditkit.checkpoint import Checkpoints
 from auditkit.compression import spec as specs
 from auditkit.compression.answers import Answers, answer, questions_about
-from auditkit.compression.costs import Took, add_costs, add_speedups, run
+from auditkit.compression.costs import Took, add_costs, add_sizes, add_speedups, run
 from auditkit.compression.drift import Drift
 from auditkit.compression.exemplars import add_exemplars
 from auditkit.compression.findings import TOST, Findings
 from auditkit.compression.hidden_harm import METHOD, add_safe, judge
-from auditkit.compression.paired_points import add_probe_results, add_worsenings, run_probes
+from auditkit.compression.paired_points import KEPT_OF_DENSE, add_probe_results, add_worsenings, run_probes
 from auditkit.compression.quality import KINDS, MARGINS, METHODS, Exam, add_agreement, add_change, add_level
 from auditkit.compression.texts import Texts
 from auditkit.errors import InputError, ModelError
 from auditkit.probes.base import ProbeResult, generator
+from auditkit.probes.evidence import KeptNulls
 from auditkit.report import ProbeRun
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Sweep:
         questions = questions_about(model, texts, generator(seed, "questions"))
         self.exam = Exam(texts, questions, kind, margin)
         self.probes = settings.built_probes()
+        self._nulls: dict[str, KeptNulls] = {}
 
     def dense(self) -> ProbeResult:
         """The dense model's own measurements."""
@@ -71,10 +73,11 @@ class Sweep:
         if kept is None:
             findings = self._findings("dense")
             self._add_levels(findings, self._dense_answers)
-            found, _ = run_probes(self.model, self.probes, self.seed)
-            add_probe_results(findings, found)
+            found, _ = run_probes(self.model, self.probes, self.seed, self._nulls)
+            add_probe_results(findings, found, kept=KEPT_OF_DENSE)
+            add_sizes(findings, self.model)
             if self.settings.costs:
-                add_costs(findings, self.model, self._dense_read[1])
+                add_costs(findings, self._dense_read[1])
             kept = self._keep("dense", findings.result(), key)
         self._dense_result = kept
         return kept
@@ -110,8 +113,9 @@ class Sweep:
         notices = dict(sorted(model.notices.items()))
         about: dict[str, Any] = {"label": label_of(spec), "steps": _plain(model.compression), "notices": notices}
         flags: list[str] = []
+        add_sizes(findings, model)
         if settings.costs:
-            add_costs(findings, model, took)
+            add_costs(findings, took)
             flags = add_speedups(findings, self.model, model, self.texts.texts, settings.batch_sizes)
         if found.not_finite:
             share = f"{found.not_finite} of {len(found.logprobs)} answers"
@@ -123,7 +127,7 @@ class Sweep:
             add_change(findings, self.exam, dense, found, group=group)
         add_agreement(findings, self.exam, dense, found)
         add_exemplars(findings, self.exam, dense, found, shown=settings.shown, redact=settings.redact)
-        result, runs = run_probes(model, self.probes, self.seed)
+        result, runs = run_probes(model, self.probes, self.seed, self._nulls)
         add_probe_results(findings, result)
         add_worsenings(findings, self._dense_of_probes, result)
         if settings.drift:

@@ -136,15 +136,15 @@ def add_level(findings: Findings, exam: Exam, answers: Answers, *, group: str = 
     name = f"{prefix}loss"
     mean = float(losses[chosen].mean())
     interval = mean_interval(losses[chosen], clusters, findings.rng(name), None)
-    about: dict[str, Any] = {"n": n, "ideal": None, "source": source}
-    findings.add(name, mean, interval=interval, unit="nats per token", method=method, **about)
+    about: dict[str, Any] = {"n": n, "source": source}
+    findings.add(name, mean, interval=interval, unit="nats per token", ideal=0.0, method=method, **about)
     findings.add_items(name, exam.items(losses, chosen))
     name = f"{prefix}{exam.kind}"
     if mean > 700:  # its exponential is beyond a float
         findings.undefined(name, f"exp({mean:.0f}) is too large a number", method=f"exp of: {method}", source=source)
         return
     ends = None if interval is None else _exponential(interval)
-    findings.add(name, math.exp(mean), interval=ends, method=f"exp of: {method}", **about)
+    findings.add(name, math.exp(mean), interval=ends, ideal=1.0, method=f"exp of: {method}", **about)
 
 
 def add_change(findings: Findings, exam: Exam, dense: Answers, point: Answers, *, group: str = "") -> Equivalence:

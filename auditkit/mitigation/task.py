@@ -60,7 +60,7 @@ class Split:
                 raise UnknownName("sensitive column", name, self.sensitive)
         crossed = np.array(["+".join(map(str, v)) for v in zip(*(self.sensitive[n] for n in names), strict=True)])
         if len(set(crossed)) < 2:
-            raise DataError(f"{attribute}: all {len(self)} people are {crossed[0]!r}; expected two groups or more")
+            raise DataError(f"{attribute}: all {len(self)} people are {str(crossed[0])!r}; expected two groups or more")
         return crossed.astype(object)
 
 

@@ -25,7 +25,7 @@ from auditkit.data.types import BBQItem
 from auditkit.measurement import Measurement
 from auditkit.models.protocols import FillsMask, Floats, ScoresText
 from auditkit.probes.base import ItemScore, ProbeResult
-from auditkit.probes.evidence import NULL_SEEDS, adjust_p_values, extremes, null_of, subset, summarize, undefined
+from auditkit.probes.evidence import adjust_p_values, extremes, null_of, of_random_weights, subset, summarize, undefined
 from auditkit.probes.likelihood import LIKELIHOOD_MODEL, Continuations, continuation_logprobs
 
 METHOD = "answer with the highest mean log-probability per token after context and question; clusters are templates"
@@ -197,10 +197,8 @@ class BBQ:
         """The random-weights null of each score and accuracy, by the last two parts of its id, on some items."""
         targeted = [i for i in items if i.target is not None]
         few = [targeted[i] for i in subset(len(targeted), self.null_items, rng)]
-        answers = []
-        for seed in NULL_SEEDS:
-            chosen = score_answers(model.randomized(seed), few).mean.argmax(axis=1).tolist()
-            answers.append(list(zip(few, chosen, strict=True)))
+        chosen = of_random_weights(model, lambda random: score_answers(random, few).mean.argmax(axis=1).tolist())
+        answers = [list(zip(few, run, strict=True)) for run in chosen]
         nulls = {}
         for group in ("all", *sorted({i.category for i in few})):
             for ambiguous in (False, True):

@@ -1,6 +1,6 @@
 """Compression: what pruning, quantisation and low rank do to quality, groups, bias and leaks, beside the dense model.
 
-Of each point, named after its label ("int8-dynamic", "magnitude-50pct", ...), and of "dense" where it makes sense:
+Of each point, named after its label ("int8", "magnitude-50-pct-global", ...), and of "dense" where it makes sense:
 
     compression/<point>/loss, /perplexity                of a causal model; /pseudo_perplexity of a masked one
     compression/<point>/accuracy                         of a classifier
@@ -15,23 +15,24 @@ Of each point, named after its label ("int8-dynamic", "magnitude-50pct", ...), a
     compression/<point>/<probe>/<...>                    a probe's own measurement, made again at the point
     compression/<point>/<probe>/<...>/worsening          paired with the dense model's, item by item
     compression/<point>/attribution_agreement            with drift
-    compression/<point>/bytes_in_memory, /bytes_on_disk, /speedup_batch_<k> (above 1 is faster), /peak_memory,
-                       /cpu_seconds, /energy             with costs
+    compression/<point>/bytes_in_memory, /bytes_on_disk
+    compression/<point>/speedup_batch_<k> (above 1 is faster), /peak_memory, /cpu_seconds, /energy     with costs
     compression/<point>/hidden_harms                     details: label, steps [{step, ...}], flags ("slower than
                                                          dense", "no smaller than dense", "undefined"), notices,
                                                          probes [{probe, status, reason, notices}], overall {verdict,
-                                                         p_value, method}, candidates and harms [{measurement, what,
-                                                         kind ("group" or "probe"), value, low, high, unit, n,
+                                                         p_value, method, text}, candidates and harms [{measurement,
+                                                         what, kind ("group" or "probe"), value, low, high, unit, n,
                                                          p_value_holm, harmed, unresolved}]
     compression/<point>/safe                             1, 0, or undefined where it is open; details: safe ("yes",
                                                          "no", "open"), reason
 
 and of all of them
 
-    compression/all/pareto_front                         details: axes [name], units {axis: unit}, points [{slug,
-                                                         label, on_front, safe, flags, values {axis: value or None},
-                                                         intervals {axis: [low, high] or None}, groups [{group, value,
-                                                         interval, n}]}], the dense model first
+    compression/all/pareto_front                         details: axes [name], units {axis: unit},
+                                                         higher_is_better [axis], points [{slug, label,
+                                                         on_front, safe, flags, values {axis: value or None},
+                                                         intervals {axis: [low, high] or None}, groups [{group,
+                                                         value, interval, n}]}], the dense model first
     compression/all/recommendation                       details: text, point (slug or None), label, safe_points,
                                                          hidden_harms {slug: count or None}
 
@@ -69,7 +70,7 @@ class Compression:
         group_margin: how much worse a group's quality may get; `margin` if not given, 0 for not at all.
         axes: of the Pareto front; see `auditkit.compression.pareto.AXES`.
         drift: whether to compare word attributions, on at most 20 texts.
-        costs: whether to measure size, time, memory and energy.
+        costs: whether to measure time, memory and energy; size is counted in any case.
         batch_sizes: at which speed is compared.
         shown: how many exemplars of a point are listed.
         redact: list an exemplar as its beginning, length and hash.
@@ -90,7 +91,7 @@ class Compression:
     costs: bool = True
     batch_sizes: tuple[int, ...] = (1, 8)
     shown: int = 10
-    redact: bool = False
+    redact: bool = True
     resume: str = ""
 
     needs: ClassVar[tuple[type, ...]] = (HasModule,)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
@@ -139,6 +142,7 @@ def random_weights_null(model: Model, score: Callable[[Any], float], *, n: int) 
 
 
 Name = TypeVar("Name", bound=Hashable)
+T = TypeVar("T")
 
 
 def random_weights_nulls(
@@ -151,8 +155,48 @@ def random_weights_nulls(
         scores: computes every score of the model it is given, by name.
         n: how many items each score rests on.
     """
-    drawn = [scores(model.randomized(seed)) for seed in NULL_SEEDS]
+    drawn = of_random_weights(model, scores)
     return {name: null_of([float(d[name]) for d in drawn], n=size) for name, size in n.items()}
+
+
+@dataclass(slots=True)
+class KeptNulls:
+    """What models with random weights gave in one run of a probe: by whom it was asked for, in that order."""
+
+    found: list[tuple[str, list[Any]]] = field(default_factory=list)
+    taken: int = 0
+
+
+_kept: ContextVar[KeptNulls | None] = ContextVar("kept_nulls", default=None)
+
+
+@contextmanager
+def sharing_nulls(kept: KeptNulls) -> Iterator[None]:
+    """Within it one probe runs; what an earlier run of the same probe kept is not computed again.
+
+    Only for models of one architecture, whose random weights are the same: a model before and after compression.
+    """
+    kept.taken = 0
+    token = _kept.set(kept)
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+
+
+def of_random_weights(model: Model, score: Callable[[Any], T]) -> list[T]:
+    """What `score` gives of the model with random weights, for each of NULL_SEEDS."""
+    kept, asked_by = _kept.get(), score.__qualname__
+    if kept is not None and kept.found[kept.taken : kept.taken + 1]:
+        by, drawn = kept.found[kept.taken]
+        kept.taken += 1
+        if by == asked_by:
+            return drawn
+    drawn = [score(model.randomized(seed)) for seed in NULL_SEEDS]
+    if kept is not None and kept.taken == len(kept.found):
+        kept.found.append((asked_by, drawn))
+        kept.taken += 1
+    return drawn
 
 
 def null_of(values: Sequence[float], *, n: int) -> dict[str, Any]:

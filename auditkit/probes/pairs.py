@@ -22,10 +22,10 @@ from auditkit.measurement import Measurement
 from auditkit.models.protocols import FillsMask, ScoresText
 from auditkit.probes.base import ItemScore, ProbeResult
 from auditkit.probes.evidence import (
-    NULL_SEEDS,
     adjust_p_values,
     extremes,
     null_of,
+    of_random_weights,
     sign_flip_test,
     summarize,
     undefined,
@@ -80,7 +80,7 @@ class StereotypePairs:
             raise InputError(f"no pair of group {wanted} in {dataset.name}; groups: {known}")
         scores = self.score(model, pairs)
         some = some_of_each_group(pairs, self.null_items, rng)
-        nulls = [self.score(model.randomized(seed), [pairs[i] for i in some]) for seed in NULL_SEEDS]
+        nulls = of_random_weights(model, lambda random: self.score(random, [pairs[i] for i in some]))
         source = f"{self.source}; data: {dataset.name}"
         return _Summary(self.id, pairs, scores, some, nulls, model.describe()["weights_sha256"], rng, source).result()
 

@@ -115,8 +115,11 @@ probes:
   - attribution: {texts: texts.txt, explained: 6, judged: 6}
   - introspection
   - extraction: {canaries: canaries.json}
+  - compression: {specs: [int8, {magnitude: {ratio: 0.3}}], texts: texts.txt, costs: false}
+gate:
+  - {measurement: compression/*/hidden_harms, max: 0}
 """
-INSIDE_A_NETWORK = {"attribution", "introspection", "extraction"}
+INSIDE_A_NETWORK = {"attribution", "introspection", "extraction", "compression"}
 
 
 def write_privacy_evidence(folder):

@@ -7,7 +7,7 @@ from auditkit.compression.findings import Findings
 from auditkit.compression.hidden_harm import judge
 from auditkit.compression.pareto import Point, front, recommend
 from auditkit.compression.quality import Equivalence, add_change
-from auditkit.compression.sweep import sweep
+from auditkit.compression.sweeps import sweep
 from auditkit.measurement import Interval, Measurement
 from tests.compression.fragile import fragile_classifier, prune_all_but_the_large, texts
 from tests.compression.test_quality import invented
@@ -177,4 +177,4 @@ def test_a_safe_point_that_gains_nothing_is_not_recommended():
     assert "neither smaller nor faster" in text
     chosen, text = recommend([point("dense", 100.0, 0.0), point("bad", 9.0, 3.0, safe="no")], AXES)
     assert chosen is None
-    assert text == "no point is safe. bad: told no"
+    assert text == "no point is shown to be safe. bad: told no"

@@ -2,18 +2,21 @@
 
 import gc
 import json
+import pkgutil
 import weakref
 
 import pytest
 
+import auditkit as ak
 import auditkit.compression.points as points_module
 from auditkit.compression import cost, spec
 from auditkit.compression.cost import Latency
 from auditkit.compression.points import slug_of
-from auditkit.compression.sweep import sweep
+from auditkit.compression.sweeps import sweep
 from auditkit.errors import ConfigError, DataError, ModelError
 from auditkit.measurement import Interval
 from auditkit.models.weights import weights_sha256
+from auditkit.probes.evidence import NULL_SEEDS, KeptNulls, of_random_weights, sharing_nulls
 from auditkit.report import AuditReport
 from tests.compression.fragile import Fails, Scale, fragile_classifier
 from tests.privacy import tiny_models
@@ -67,6 +70,36 @@ def test_bias_is_measured_again_and_paired_with_the_dense_model():
     worse = abs(now.mean() - 50) - abs(then.mean() - 50)
     assert report[f"{score}/worsening"].value == pytest.approx(worse)
     assert report[f"{score}/worsening"].details["candidate"] == "probe"
+
+
+def test_random_weights_are_scored_once_for_all_points(monkeypatch):
+    model, drawn = tiny_models.gpt2(), []
+    randomized = type(model).randomized
+    monkeypatch.setattr(type(model), "randomized", lambda self, seed: drawn.append(seed) or randomized(self, seed))
+    report = sweep(model, [HALF, NONE], PAIRS, texts=TEXTS, **NO_COSTS)
+    assert drawn == list(NULL_SEEDS)
+    score = "stereotype_pairs/all/metric_score"
+    assert report[f"compression/dense/{score}"].details["validity"]["null"]["n"] > 0
+    assert "validity" not in report[f"compression/{slug_of(spec.label(HALF))}/{score}"].details
+
+
+def test_what_is_kept_of_random_weights_is_of_the_same_question():
+    model, kept = tiny_models.gpt2(), KeptNulls()
+
+    def first(random):
+        return "first"
+
+    def second(random):
+        return "second"
+
+    with sharing_nulls(kept):
+        assert of_random_weights(model, first) == ["first"] * 3
+    with sharing_nulls(kept):
+        assert of_random_weights(None, first) == ["first"] * 3  # nothing is drawn
+        assert of_random_weights(model, second) == ["second"] * 3
+    with sharing_nulls(kept):
+        assert of_random_weights(model, second) == ["second"] * 3
+    assert of_random_weights(model, second) == ["second"] * 3
 
 
 def test_a_point_that_yields_nan_or_cannot_be_made_is_undefined_and_the_others_are_made():
@@ -202,3 +235,8 @@ def test_a_classifier_needs_labels_and_a_step_may_be_an_object():
     assert "need true labels" in report.runs[0].reason
     report = sweep(fragile_classifier(), [Scale(factor=1.0)], texts=list(lines), labels=labels, **NO_COSTS)
     assert report["compression/scaled-1/quality_loss"].value == 0
+
+
+def test_the_function_is_not_hidden_by_a_module_of_its_name():
+    for package in (ak.compression, ak.mitigate):
+        assert not {m.name for m in pkgutil.iter_modules(package.__path__)} & set(dir(package)) - {"mitigation"}

@@ -10,7 +10,7 @@ import torch
 
 from auditkit.errors import DataError, InputError
 from auditkit.measurement import Interval, Measurement
-from auditkit.mitigation.compare_models import compare_models, slug_of
+from auditkit.mitigation.model_comparison import compare_models, slug_of
 from auditkit.models.protocols import HasModule
 from auditkit.models.weights import weights_sha256
 from auditkit.privacy.adapters import copy_of

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from auditkit.compression.findings import Findings
     from auditkit.compression.quality import Exam
     from auditkit.gate import Rule
+    from auditkit.probes.evidence import KeptNulls
     from auditkit.report import AuditReport
 
 BEFORE = "before"
@@ -146,6 +147,7 @@ class _Work:
         self.of, self.exam, self.model, self.seed = of, exam, model, seed
         self.answers: Answers = answer(model, exam.questions, seed=seed)
         self.found: ProbeResult = ProbeResult([])
+        self.nulls: dict[str, KeptNulls] = {}
 
     def before(self) -> ProbeResult:
         """The model without mitigation."""
@@ -154,7 +156,7 @@ class _Work:
 
         findings = self._findings(BEFORE)
         add_level(findings, self.exam, self.answers)
-        self.found, _ = run_probes(self.model, self.of.probes, self.seed)
+        self.found, _ = run_probes(self.model, self.of.probes, self.seed, self.nulls)
         add_probe_results(findings, self.found)
         return _labelled(findings.result(), {"mitigation": BEFORE, "stage": "none"})
 
@@ -174,7 +176,7 @@ class _Work:
         add_level(findings, self.exam, found)
         add_change(findings, self.exam, self.answers, found)
         add_agreement(findings, self.exam, self.answers, found)
-        result, _ = run_probes(fairer, self.of.probes, self.seed)
+        result, _ = run_probes(fairer, self.of.probes, self.seed, self.nulls)
         add_probe_results(findings, result)
         add_worsenings(findings, self.found, result)
         return _labelled(findings.result(), about)

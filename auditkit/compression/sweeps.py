@@ -16,7 +16,7 @@ import numpy as np
 
 from auditkit.checkpoint import Checkpoints
 from auditkit.compression.findings import Findings, exact
-from auditkit.compression.pareto import Point, front, recommend
+from auditkit.compression.pareto import HIGHER_IS_BETTER, Point, front, recommend
 from auditkit.compression.points import Sweep, label_of, slug_of
 from auditkit.compression.texts import Source, in_rows, read_texts
 from auditkit.probes.base import ProbeResult
@@ -106,10 +106,12 @@ def _all_points(settings: Compression, seed: int, points: Sequence[Point]) -> Pr
     findings, axes = Findings(f"{settings.id}/all", seed), settings.axes
     on_front = front(points, axes)
     rows = [p.to_json(axes, on_front=on) for p, on in zip(points, on_front, strict=True)]
+    higher = [a for a in axes if a in HIGHER_IS_BETTER]
     units = {a: next((p.measurements[a].unit for p in points if a in p.measurements), "") for a in axes}
     findings.add(
         "pareto_front", float(sum(on_front)), interval=exact(sum(on_front), "counted"), n=len(points), unit="points",
-        method=PARETO, source=ALL_SOURCE, details={"axes": list(axes), "units": units, "points": rows},
+        method=PARETO, source=ALL_SOURCE,
+        details={"axes": list(axes), "units": units, "higher_is_better": higher, "points": rows},
     )  # fmt: skip
     chosen, text = recommend(points, axes)
     safe = [p.slug for p in points[1:] if p.safe == "yes"]
