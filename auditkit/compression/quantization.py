@@ -32,7 +32,7 @@ class Int8:
             where integers multiply faster); "auto", whichever is faster on this device.
         backend: "engine" (torch's quantized engine), "int_mm" (`torch._int_mm`), "dequantize", "torchao", or "auto",
             the fastest of these on the model's own shapes.
-        embeddings: whether also the word table and the output layer.
+        embeddings: whether also the word table and the output layer, whose activations are then in 8 bits.
         layers: only these, as globs; all inside the stack by default.
 
     Raises:
@@ -70,7 +70,7 @@ class Int8:
         shapes = Counter((layer.weight.shape[0], layer.weight.shape[1]) for layer in layers.values())
         choice = choose(self.kind, self.backend, shapes, device)
         build = builder(choice.kind, choice.backend)
-        table = _quantise_table(model, choice.kind, choice.backend) if self.embeddings else []
+        table = _quantise_table(model, choice.backend) if self.embeddings else []
         for name, layer in layers.items():
             if name not in table:
                 put(model.module, name, build(layer.weight, layer.part.bias))
@@ -208,13 +208,18 @@ def _own_layers(module: nn.Module, names: Sequence[str]) -> dict[str, Layer]:
     return layers
 
 
-def _quantise_table(model: Any, kind: str, backend: str) -> list[str]:
-    """Put 8-bit twins in the place of the word table and the output layer, wherever they stand; their names."""
+def _quantise_table(model: Any, backend: str) -> list[str]:
+    """Put 8-bit twins in the place of the word table and the output layer, wherever they stand; their names.
+
+    The output layer reads activations in 8 bits whatever the other layers do: nothing comes after it that its rounding
+    would be carried into, and it is the largest layer of a small model.
+    """
     table, head = word_table(model.module)
     dense = table.weight
     weight, scale = quantise_rows(dense)
     embedding = QuantizedEmbedding(weight, scale, dtype=dense.dtype)
-    kernel = "dequantize" if backend == "dequantize" else "int_mm"  # reads the rows as they lie in the table
+    plain = backend == "dequantize"
+    kind, kernel = ("weight_only", "dequantize") if plain else ("dynamic", "int_mm")  # reads the rows as they lie there
     done = []
     for name, part in list(model.module.named_modules(remove_duplicate=False)):
         if isinstance(part, nn.Embedding) and part.weight is dense:

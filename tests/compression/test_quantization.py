@@ -62,13 +62,20 @@ def round_weights(module, outside):
 
 
 @pytest.mark.parametrize("name", ["bert", "roberta", "gpt2", "llama", "gpt-neox", "opt"])
-@pytest.mark.parametrize("embeddings", [False, True])
-def test_every_architecture_answers_as_with_rounded_weights_and_the_same_in_any_batch(name, embeddings):
+@pytest.mark.parametrize(
+    ("options", "close"),
+    [
+        ({}, 2e-3),
+        ({"embeddings": True, "backend": "dequantize"}, 2e-3),
+        ({"embeddings": True}, 3e-2),  # the output layer reads activations in 8 bits
+    ],
+)
+def test_every_architecture_answers_as_with_rounded_weights_and_the_same_in_any_batch(name, options, close):
     dense = architecture(name)
-    small = compress(dense, {"int8": INT8 | {"kind": "weight_only", "embeddings": embeddings}})
+    small = compress(dense, {"int8": INT8 | {"kind": "weight_only"} | options})
     round_weights(dense.module, small.compression[0]["embeddings"])
     for a, b in zip(scores(dense, TEXTS), scores(small, TEXTS), strict=True):
-        np.testing.assert_allclose(a, b, atol=2e-3)
+        np.testing.assert_allclose(a, b, atol=close)
     assert batch_effect(small) <= 1e-5
     assert small.compression[0]["nan"] is False
 
