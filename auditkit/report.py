@@ -116,12 +116,13 @@ class AuditReport:
         """
         path = Path(path)
         text = json.dumps(self.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        content = text.encode(errors="backslashreplace")  # a lone surrogate has no UTF-8, but an escape in JSON
         items = self.items
         if items is None:
-            write_atomically(path, text.encode())
+            write_atomically(path, content)
             items_path(path).unlink(missing_ok=True)  # an older report's items do not belong to this one
         else:
-            write_together({items_path(path): items.to_parquet(index=False), path: text.encode()})
+            write_together({items_path(path): items.to_parquet(index=False), path: content})
         return path
 
     def to_json(self) -> dict[str, Any]:

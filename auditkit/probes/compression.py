@@ -110,7 +110,7 @@ class Compression:
             MissingCapability: the model has neither a perplexity nor an accuracy.
             ModelError: a step changed the dense model, or the dense model itself yields NaN.
         """
-        from auditkit.compression.sweep import measure
+        from auditkit.compression.sweeps import measure
 
         return measure(self, model, rng)
 

@@ -6,15 +6,16 @@ import base64
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
-from auditkit.gate import Verdict, Verdicts
+from auditkit import conclusion
+from auditkit.gate import Verdict
 from auditkit.measurement import Measurement
-from auditkit.rendering import narrative, sections, templates
+from auditkit.rendering import citation, evidence_map, glossary, narrative, sections, templates
 from auditkit.rendering.descriptions import Description, describe
 from auditkit.rendering.formatting import flat, parts, plain, printable, scalar
 from auditkit.report import AuditReport
@@ -31,22 +32,23 @@ class Overall:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One verdict under the title of its probe, with the unit of its numbers."""
+    """One verdict under the title of its probe, with the unit of its numbers; is its measurement on the page?"""
 
     verdict: Verdict
     title: str
     unit: str
+    shown: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """How the measurements named by `metrics` were obtained."""
+    """What the measurements named by `metrics` rest on; their methods stand in the section of their probe."""
 
     probe: str
+    section: str
     metrics: str
-    method: str
     source: str
-    interval_method: str
+    intervals: str
     data: str
 
 
@@ -65,17 +67,28 @@ def render(report: AuditReport) -> str:
         report=report,
         title=str(report.subject.get("name", "unnamed model")),
         byline=_byline(report),
-        verdict=_overall(report.verdicts),
+        verdict=_overall(report),
         verdicts=_lines(report),
+        failures=narrative.failures(report),
         unknowns=narrative.unknowns(report),
         risks=sections.by_risk(found),
+        commands={section.probe: citation.command(report, section.probe) for section in found},
+        outcomes=[outcome for outcome in narrative.WORST_FIRST if any(outcome == v.outcome for v in report.verdicts)],
+        citation=citation.of_report(report),
+        terms=_terms(found),
         weights=narrative.weights_note(report),
         descriptions=_descriptions(report),
-        methods=methods(report),
+        methods=methods(report, {section.probe: section.id for section in found}),
+        evidence_map=evidence_map.arrange(report, {section.probe: section.id for section in found}),
         subject=flat(report.subject),
-        environment=flat(report.environment),
+        environment=flat({k: v for k, v in report.environment.items() if k != "packages"}),
+        packages=flat(_mapping(report.environment.get("packages"))),
         config=json.dumps(dict(report.config), indent=2, ensure_ascii=False),
     )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def document(template: str, **context: Any) -> str:
@@ -83,7 +96,9 @@ def document(template: str, **context: Any) -> str:
     directory = templates.directory()
     css, js = ((directory / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
     env = templates.environment()
+    css += glossary.css(context.get("terms", ()))
     env.filters["svg"] = Markup  # only for pictures from `svg.inline`, which escapes every text in them
+    env.filters["anchor"] = citation.anchor
     env.globals |= {"describe": describe, "meaning": narrative.meaning}
     # Markup: these two are our own files. Everything else that a template prints is escaped.
     text = env.get_template(template).render(css=Markup(css), js=Markup(js), policy=policy(css, js), **context)
@@ -107,21 +122,29 @@ def _byline(report: AuditReport) -> list[tuple[str, str]]:
     return [(name, scalar(value)) for name, value in facts.items() if value not in (None, "")]
 
 
-def _overall(verdicts: Sequence[Verdict]) -> Overall:
-    counts = Counter(v.outcome for v in verdicts)
+def _overall(report: AuditReport) -> Overall:
+    counts = Counter(v.outcome for v in report.verdicts)
     return Overall(
-        outcome=Verdicts(tuple(verdicts)).outcome if verdicts else narrative.NO_GATE,
-        sentence=narrative.headline(verdicts),
+        outcome=conclusion.outcome(report),
+        sentence=narrative.headline_of(report),
         counts=[(outcome, counts[outcome]) for outcome in narrative.WORST_FIRST if counts[outcome]],
     )
 
 
 def _lines(report: AuditReport) -> list[Line]:
     units = {m.id: m.unit for m in report.measurements}
+    did_not_run = {run.probe for run in report.runs if run.status != "ok"}  # these stand under coverage
+    shown = {m.id for m in report.measurements if m.probe not in did_not_run} | did_not_run
     return [
-        Line(v, describe(v.measurement.split("/")[0]).title, units.get(v.measurement, ""))
+        Line(v, describe(v.measurement.split("/")[0]).title, units.get(v.measurement, ""), v.measurement in shown)
         for v in narrative.worst_first(report.verdicts)
     ]
+
+
+def _terms(found: Sequence[sections.ProbeSection]) -> list[glossary.Term]:
+    """Of all sections and of the gate, in the order of the glossary."""
+    ids = {term.id for section in found for term in section.terms} | glossary.ALWAYS
+    return [term for term in glossary.terms() if term.id in ids]
 
 
 def _descriptions(report: AuditReport) -> list[Description]:
@@ -130,16 +153,22 @@ def _descriptions(report: AuditReport) -> list[Description]:
     return list(dict.fromkeys(describe(probe) for probe in measured))
 
 
-def methods(report: AuditReport) -> list[Method]:
-    """Each way of measuring once, with the metrics that it gave."""
-    rows: dict[tuple[str, str, str, str, str], list[str]] = {}
+def methods(report: AuditReport, places: Mapping[str, str]) -> list[Method]:
+    """Each source and each set of data of a probe once, with the metrics that it gave; `places` are the sections."""
+    found: dict[tuple[str, str, str], list[Measurement]] = {}
     for m in report.measurements:
         if m.method or m.source:
-            key = (m.probe, m.method, m.source, m.interval.method if m.interval else "", _data_hash(m))
-            rows.setdefault(key, []).append(plain(parts(m)[1]))
+            found.setdefault((m.probe, m.source, _data_hash(m)), []).append(m)
     return [
-        Method(probe, ", ".join(dict.fromkeys(metrics)), method, source, by, data)
-        for (probe, method, source, by, data), metrics in rows.items()
+        Method(
+            probe=probe,
+            section=places.get(probe, ""),
+            metrics=", ".join(dict.fromkeys(plain(parts(m)[1]) for m in of)),
+            source=source,
+            intervals="; ".join(dict.fromkeys(filter(None, map(citation.interval_method, of)))),
+            data=data,
+        )
+        for (probe, source, data), of in found.items()
     ]
 
 

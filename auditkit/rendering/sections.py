@@ -2,50 +2,36 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from auditkit.gate import Verdict
 from auditkit.measurement import Measurement
-from auditkit.rendering import charts, evidence, explanation, fairness, narrative, privacy_audit, svg
+from auditkit.rendering import (
+    charts,
+    citation,
+    compression,
+    evidence,
+    explanation,
+    fairness,
+    glossary,
+    mitigation,
+    narrative,
+    privacy_audit,
+    svg,
+)
 from auditkit.rendering.attack_findings import AttackSection
 from auditkit.rendering.descriptions import Description, describe
-from auditkit.rendering.formatting import number, parts, plain, quantity, scalar, sentence_case, shortened
+from auditkit.rendering.formatting import number, plain, quantity, scalar, sentence_case, shortened
 from auditkit.rendering.private_training import PrivateTrainings, arrange
+from auditkit.rendering.tables import Row, Table, as_row, as_table, with_ways
 from auditkit.report import AuditReport
 
 MAX_CHARTS = 3  # of one probe; what is not drawn is in its table
 MAX_ROWS = 20  # of one chart
 MAX_EXTREMES = 12  # of one probe
 MAX_TEXT = 300  # characters of one item
-MAX_NOTE = 80  # characters of one detail
-MAX_COLUMNS = 4  # for further numbers
-
-# Details that have a place of their own on the page.
-_PLACED = ("validity", "extremes", "points", "reason", "data_sha256")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One measurement as a row of a table: the texts of its cells, beside the measurement itself."""
-
-    measurement: Measurement
-    group: str
-    metric: str
-    null: str
-    outcome: str
-    numbers: Mapping[str, str]
-    notes: str
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows, and the names of the further numbers that most of them carry: those get a column each."""
-
-    rows: Sequence[Row]
-    columns: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +89,8 @@ class Validity:
 class ProbeSection:
     """Everything that the page shows of one probe.
 
-    Private trainings, attacks on them, group fairness and explanations have charts of their own instead of figures and
-    extremes; attention has some beside its figures.
+    Private trainings, attacks on them, group fairness, mitigations, compression and explanations have charts of their
+    own instead of figures and extremes; attention has some beside its figures.
     """
 
     id: str
@@ -117,9 +103,13 @@ class ProbeSection:
     extremes: Sequence[Extreme]
     more_extremes: int
     validity: Sequence[Validity]
+    origins: citation.Origins
+    terms: Sequence[glossary.Term]
     private: PrivateTrainings | None = None
     attack: AttackSection | None = None
     fairness: fairness.GroupFairness | None = None
+    mitigation: mitigation.Mitigation | None = None
+    compression: compression.Compression | None = None
     explanation: explanation.Explanation | None = None
 
 
@@ -131,7 +121,7 @@ def sections(report: AuditReport) -> list[ProbeSection]:
     by_probe: dict[str, list[Row]] = {}
     for m in report.measurements:
         if m.probe not in did_not_run:
-            by_probe.setdefault(m.probe, []).append(_row(m, outcomes.get(m.id, "")))
+            by_probe.setdefault(m.probe, []).append(as_row(m, outcomes.get(m.id, "")))
     return [_section(f"probe-{i}", probe, rows, scores) for i, (probe, rows) in enumerate(by_probe.items(), start=1)]
 
 
@@ -159,11 +149,15 @@ def _scores(report: AuditReport) -> dict[str, list[float]]:
 
 def _section(id: str, probe: str, rows: Sequence[Row], scores: Mapping[str, Sequence[float]]) -> ProbeSection:
     measured, outcomes = [r.measurement for r in rows], {r.measurement.id: r.outcome for r in rows}
+    rows = with_ways(rows)
     private = arrange(id, measured, outcomes)
     attack = None if private else privacy_audit.arrange(id, measured, outcomes, scores)
     fair = fairness.arrange(id, measured)
+    mitigated = mitigation.arrange(id, measured)
     explained = explanation.arrange(id, measured)
-    drawn = [] if private or attack or fair or (explained and explained.sets) else _charted_metrics(rows)
+    compressed = compression.arrange(id, measured)
+    arranged = private or attack or fair or mitigated or compressed or (explained and explained.sets)
+    drawn = [] if arranged else _charted_metrics(rows)
     figures = [_figure(f"{id}-{i}", [r for r in rows if r.metric == metric]) for i, metric in enumerate(drawn)]
     extremes = [] if attack else _extremes(measured)
     return ProbeSection(
@@ -173,15 +167,29 @@ def _section(id: str, probe: str, rows: Sequence[Row], scores: Mapping[str, Sequ
         outcome=_worst(rows),
         figures=figures,
         scatters=list(_scatters(id, rows)),
-        other=_table([r for r in rows if r.metric not in drawn]),
+        other=as_table([r for r in rows if r.metric not in drawn]),
         extremes=extremes[:MAX_EXTREMES],
         more_extremes=max(0, len(extremes) - MAX_EXTREMES),
         validity=[_validity(r) for r in rows if evidence.validity(r.measurement)],
+        origins=citation.origins(probe, measured),
+        terms=glossary.used_in(_texts(probe, rows))[: glossary.MAX_TERMS],
         private=private,
         attack=attack,
         fairness=fair,
+        mitigation=mitigated,
+        compression=compressed,
         explanation=explained,
     )
+
+
+def _texts(probe: str, rows: Sequence[Row]) -> Iterator[str]:
+    """What a reader of the section meets: its prose, the names of its metrics, the heads of its columns."""
+    d = describe(probe)
+    yield from (d.title, d.question, d.reading, "95 % interval", "n")
+    yield from {plain(r.metric) for r in rows}
+    yield from {name for r in rows for name in r.numbers}
+    if any(r.null for r in rows):
+        yield "random weights"
 
 
 def _worst(rows: Iterable[Row]) -> str:
@@ -202,27 +210,6 @@ def _charted_metrics(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys([*[*checked, *candidates][:1], *judged, *candidates]))[:MAX_CHARTS]
 
 
-def _row(m: Measurement, outcome: str) -> Row:
-    group, metric = parts(m)
-    null = evidence.null(m)
-    numbers = {plain(key): number(value) for key, value in m.details.items() if evidence.is_number(value)}
-    return Row(m, group, metric, null.text if null else "", outcome, numbers, _notes(m))
-
-
-def _table(rows: Sequence[Row]) -> Table:
-    """The columns are the commonest further numbers, each carried by at least half of the rows."""
-    counts = Counter(name for row in rows for name in row.numbers)
-    return Table(rows, [name for name, n in counts.most_common(MAX_COLUMNS) if 2 * n >= len(rows)])
-
-
-def _notes(m: Measurement) -> str:
-    """Why there is no value, or the words among the details."""
-    if m.status != "ok":
-        return narrative.reason_of(m)
-    words = {key: value for key, value in m.details.items() if key not in _PLACED and isinstance(value, bool | str)}
-    return "; ".join(f"{plain(key)}: {shortened(scalar(value), MAX_NOTE)}" for key, value in words.items())
-
-
 def _figure(id: str, rows: Sequence[Row]) -> Figure:
     shown = [_plot_row(r, r.measurement.value) for r in rows if r.measurement.value is not None]
     drawn = shown[:MAX_ROWS]
@@ -240,7 +227,7 @@ def _figure(id: str, rows: Sequence[Row]) -> Figure:
             title=caption,
             description=f"{len(drawn)} values with their intervals; the table below holds the same numbers.",
         ),
-        table=_table(rows),
+        table=as_table(rows),
         ideal="" if ideal is None else f"{ideal:g} {unit}".rstrip(),
         has_null=any(d.null is not None for d in drawn),
         outcomes=frozenset(d.outcome for d in drawn),

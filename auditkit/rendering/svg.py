@@ -65,7 +65,7 @@ def _clean(element: ElementTree.Element, id: str) -> None:
         _clean(child, id)
         if child.tag == "g" and not child.attrib:  # a group that says nothing: its children stand for it
             kept += child
-        elif not _invisible(child, element):
+        elif not _invisible(child, element) and not (kept and _covers(child, kept[-1])):
             kept.append(child)
     element[:] = kept
 
@@ -80,6 +80,12 @@ def _value(name: str, value: str, id: str) -> str:
 
 def _rounded(match: re.Match[str]) -> str:
     return f"{float(match[0]):.1f}".removesuffix(".0")
+
+
+def _covers(mark: ElementTree.Element, before: ElementTree.Element) -> bool:
+    """Whether `mark` is `before` drawn once more: a reference line is, for every datum of its panel."""
+    same = (mark.tag, mark.attrib, mark.text) == (before.tag, before.attrib, before.text)
+    return same and len(mark) == len(before) == 0 and not any("opacity" in name for name in mark.attrib)
 
 
 def _invisible(element: ElementTree.Element, parent: ElementTree.Element) -> bool:

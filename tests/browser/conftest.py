@@ -17,6 +17,12 @@ def sample():
 
 
 @pytest.fixture(scope="session")
+def full():
+    """A report of all modules."""
+    return runpy.run_path(str(FIXTURES / "make_full_report.py"))["full_report"]()
+
+
+@pytest.fixture(scope="session")
 def axe():
     """The source of axe-core, which checks accessibility inside the page."""
     path = os.environ.get("AUDITKIT_AXE", "")

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 import auditkit
-from auditkit.compression.sweep import sweep
+from auditkit.compression.sweeps import sweep
 from auditkit.measurement import Interval, Measurement
 from auditkit.rendering import compression_charts
 from auditkit.rendering.compression import arrange

@@ -122,7 +122,7 @@ def test_ids_are_unique_and_links_arrive(page):
 
 def test_every_measurement_is_on_the_page(report, html):
     """Each value, its interval and its n in one row; what is "all" may be in any of the tables."""
-    rows = [" ".join(Page(f"<table>{row}</table>").text().split()) for row in re.findall(r"<tr>.*?</tr>", html, re.S)]
+    rows = [" ".join(Page(f"<table>{row}</table>").text().split()) for row in re.findall(r"<tr\b.*?</tr>", html, re.S)]
     from auditkit.rendering.formatting import interval, number
 
     for m in report.measurements:
@@ -222,7 +222,7 @@ def test_a_probe_that_did_not_run_is_told_once_not_as_a_finding(make):
 def test_nothing_measured(make):
     runs = [ProbeRun("weat", "error", "it crashed")]
     text = Page(render(make(runs=runs))).text()
-    assert "NOT JUDGED" in text
+    assert text.startswith("Audit of m: ERROR")
     assert "Nothing was measured." in text
     assert "it crashed" in text
 

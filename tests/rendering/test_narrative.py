@@ -4,7 +4,7 @@ import pytest
 
 from auditkit.measurement import Interval, Measurement
 from auditkit.rendering.descriptions import describe
-from auditkit.rendering.narrative import headline, subject_of, unknowns, weights_note
+from auditkit.rendering.narrative import failures, headline, subject_of, unknowns, weights_note
 from auditkit.report import ProbeRun
 
 
@@ -63,10 +63,30 @@ def test_what_is_not_known(make):
 
 
 def test_a_long_list_of_gaps_is_cut_and_says_so(make):
-    gaps = [m(f"bbq/{i}/score", value=None, status="undefined", details={"reason": "r"}) for i in range(9)]
+    gaps = [m(f"bbq/{c}/score", value=None, status="undefined", details={"reason": c}) for c in "abcdefghijkl"]
     found = unknowns(make(gaps))
     assert found[-1] == "3 more of this kind, listed below."
-    assert len(found) == 7
+    assert len(found) == 10
+
+
+def test_gaps_of_one_kind_are_one_sentence(make):
+    reasons = ["3 people", "8 people", "no answers"]
+    gaps = [
+        m(f"bbq/group_{i}/score", value=None, status="undefined", details={"reason": reason})
+        for i, reason in enumerate(reasons)
+    ]
+    first, second = unknowns(make(gaps))
+    assert first.startswith("2 measurements of “Questions about people (BBQ)” have no value (undefined): 3 people")
+    assert first.endswith("as for the score of group 0")
+    assert second.endswith("has no value (undefined): no answers")
+
+
+def test_each_failure_is_told_once_and_a_pattern_in_one_sentence(make):
+    found = failures(make([m(), m("weat/a/score"), m("weat/b/score")], rules=[rule(50), rule(40, "weat/*/score")]))
+    assert len(found) == 2
+    assert found[0].startswith("The metric score for gender in")
+    assert found[1].startswith("The limit ≤\u202f40 on weat/*/score: 2 values failed, first of them the score for a in")
+    assert failures(make([m()], rules=[rule(70)])) == []
 
 
 def test_scores_of_other_weights_are_found(make):

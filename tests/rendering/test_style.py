@@ -8,10 +8,13 @@ from auditkit.rendering import templates
 from auditkit.rendering.svg import PALETTE
 
 CSS = (templates.directory() / "report.css").read_text(encoding="utf-8")
-ROOTS = [
-    dict(re.findall(r"--([a-z]+): (#[0-9a-f]{3,6});", block)) for block in re.findall(r":root \{(.*?)\}", CSS, re.S)
-]
-THEMES = dict(zip(("light", "dark", "print"), ROOTS, strict=True))
+COLOUR = r"(#[0-9a-f]{3,6})"
+BOTH = re.findall(rf"--([a-z]+): light-dark\({COLOUR}, {COLOUR}\);", CSS)
+THEMES = {
+    "light": {name: light for name, light, _ in BOTH},
+    "dark": {name: dark for name, _, dark in BOTH},
+    "print": dict(re.findall(rf"--([a-z]+): {COLOUR};", CSS)),
+}
 
 
 def luminance(colour):
