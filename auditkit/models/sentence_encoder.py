@@ -75,7 +75,5 @@ class SentenceEncoder:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             fresh = type(part.model)(copy.deepcopy(part.model.config))
-        part.model = fresh.to(
-            old.device, old.dtype
-        ).eval()  # whole: the old layers may be factorised
+        part.model = fresh.to(old.device, old.dtype).eval()  # whole: the old layers may be factorised
         return type(self)(twin, name=f"{self.name} (random weights, seed {seed})")
