@@ -78,8 +78,12 @@ def origins(probe: str, measurements: Iterable[Measurement]) -> Origins:
 
 
 def fingerprint(report: AuditReport) -> str:
-    """SHA-256 of everything that the report says, how long its probes took left out."""
+    """SHA-256 of everything that the report says but when it was made and how long its probes took.
+
+    The same audit again has the same fingerprint.
+    """
     content = report.to_json()
+    del content["created"]
     content["runs"] = [{key: value for key, value in run.items() if key != "seconds"} for run in content["runs"]]
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 

@@ -298,11 +298,11 @@ def test_on_a_full_disk_the_old_report_is_intact(auditkit, small_disk):
 
 
 def test_what_was_measured_before_the_disk_was_full_is_kept(auditkit):
-    """A limit of 16 KiB a file lets checkpoints and report.json pass, and stops the page."""
+    """A limit of 60 KiB a file lets checkpoints and report.json pass, and stops the page."""
     write(["lpbs: {comparisons: [age]}", "lpbs: {id: other, comparisons: [religion]}"])
     assert auditkit("run").code == 0
     page = (OUT / "report.html").read_bytes()
-    limited = auditkit("run", "--set", "seed=1", under=("sh", "-c", 'ulimit -f 32; exec "$@"', "sh"))
+    limited = auditkit("run", "--set", "seed=1", under=("sh", "-c", 'ulimit -f 120; exec "$@"', "sh"))
     assert refused(limited, "auditkit: cannot write audit-out/report.html: File too large", "intact")
     assert (OUT / "report.html").read_bytes() == page
     assert json.loads(REPORT.read_text())["seed"] == 1
