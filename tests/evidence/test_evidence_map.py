@@ -44,9 +44,10 @@ def test_a_small_section_with_every_clause(part):
     assert part.count("<tr>") - part.count("<thead><tr>") == sum(len(f.clauses) for f in frameworks())
 
 
-def test_it_is_the_last_section_and_in_the_outline(html, part):
+def test_it_is_the_last_section_but_the_glossary_and_in_the_outline(html, part):
     assert html.index('<h2 id="methods">') < html.index(part)
-    assert "<section" not in html[html.index(part) + len(part) :]
+    after = html[html.index(part) + len(part) :]
+    assert re.findall(r'<section aria-labelledby="(\w+)"', after) == ["glossary"]
     assert '<a href="#clauses">' in html
 
 
