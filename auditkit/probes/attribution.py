@@ -11,7 +11,7 @@ predicts for each is explained. Every set of explanations is judged (DeYoung et 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from auditkit import data as datasets
 from auditkit.data.types import Pair
-from auditkit.errors import InputError, UnknownName
+from auditkit.errors import InputError, MissingCapability, UnknownName
 from auditkit.measurement import Measurement
 from auditkit.models.protocols import HasModule
 from auditkit.probes.base import ItemScore, ProbeResult
@@ -40,6 +40,7 @@ IDEALS = {
 }
 TOO_FEW = "no text has the three words that differ in value which this measure needs"
 DRIVERS = 20
+AUTO, GRADIENTS, COMPLETE = "auto", "integrated_gradients", "shapley_sampling"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,8 @@ class WordAttribution:
         id: name in the report.
         texts: what to explain: the path of a text file (one a line), or a list; empty explains pairs.
         data: name or path of the pairs, as `stereotype_pairs` takes it.
-        method: one of `auditkit.explain.methods.METHODS`.
+        method: one of `auditkit.explain.methods.METHODS`; "auto" is integrated gradients or, where their path is too
+            rough for the values to sum to the prediction within 1 %, Shapley sampling, which always does.
         baseline: "auto", "mask", "pad", "mean" or "zero".
         explained: at most so many texts or pairs are explained, drawn at random.
         judged: on how many of them the explanations are checked.
@@ -60,7 +62,7 @@ class WordAttribution:
     id: str = "attribution"
     texts: str | tuple[str, ...] = ()
     data: str = "builtin_pairs"
-    method: str = "integrated_gradients"
+    method: str = "auto"
     baseline: str = "auto"
     explained: int = 120
     judged: int = 24
@@ -70,8 +72,8 @@ class WordAttribution:
     source: ClassVar[str] = "DeYoung et al. 2020 (ERASER); Adebayo et al. 2018 (Sanity Checks for Saliency Maps)"
 
     def __post_init__(self) -> None:
-        if self.method not in SOURCES:
-            raise UnknownName("method", self.method, SOURCES)
+        if self.method not in (AUTO, *SOURCES):
+            raise UnknownName("method", self.method, (AUTO, *SOURCES))
         if min(self.explained, self.judged) < 2 or self.shown < 0:
             raise InputError(
                 f"explained={self.explained}, judged={self.judged}, shown={self.shown}; expected at least 2, 2 and 0"
@@ -85,22 +87,28 @@ class WordAttribution:
             MissingCapability: the model cannot be explained.
         """
         from auditkit.explain.attribution import explain
-        from auditkit.explain.faithfulness import judge_questions
-        from auditkit.explain.methods import Settings
+        from auditkit.explain.faithfulness import AGREEMENT, judge_questions
+        from auditkit.explain.methods import METHODS, Settings
 
         settings = Settings(seed=int(rng.integers(2**31)))
         asked = self._ask(model, rng)
         some = subset(len(asked.questions), self.judged, rng)
-        judged = judge_questions(
-            model, [asked.questions[i] for i in some], rng=rng, method=self.method, baseline=self.baseline,
-            clusters=[asked.clusters[i] for i in some], settings=settings,
-            variants=[[variant[i] for i in some] for variant in asked.variants],
-        )  # fmt: skip
+
+        def judged_by(method: str) -> Any:
+            return judge_questions(
+                model, [asked.questions[i] for i in some], rng=rng, method=method, baseline=self.baseline,
+                against=[m for m in AGREEMENT if METHODS[m].gradients <= METHODS[method].gradients],
+                clusters=[asked.clusters[i] for i in some], settings=settings,
+                variants=[[variant[i] for i in some] for variant in asked.variants],
+            )  # fmt: skip
+
+        judged = judged_by(self.method) if self.method != AUTO else _whichever_adds_up(model, judged_by)
         summary = _Summary(self, asked, some, judged, rng)
         summary.add_verdict()
         summary.add_checks()
         if asked.contrast:
-            found = explain(model, asked.questions, method=self.method, baseline=self.baseline, settings=settings)
+            method = judged.attributions.method
+            found = explain(model, asked.questions, method=method, baseline=self.baseline, settings=settings)
             summary.add_preference(found)
         return ProbeResult(summary.measurements, summary.items)
 
@@ -144,6 +152,20 @@ class WordAttribution:
         return _Asked(questions, names, clusters, changed, contrast=model.task != "sentence-encoder", data=data)
 
 
+def _whichever_adds_up(model: Any, judged_by: Callable[[str], Any]) -> Any:
+    """Integrated gradients where they are complete; else, or without gradients, Shapley sampling."""
+    try:
+        judged = judged_by(GRADIENTS)
+        if judged.checks["completeness_error"].outcome == "pass":
+            return judged
+        why = f"the values of {GRADIENTS} do not add up to the prediction within 1 %"
+    except MissingCapability as e:
+        why = str(e)
+    judged = judged_by(COMPLETE)
+    model.notices[f"texts explained by {COMPLETE}: {why}"] += len(judged.attributions)
+    return judged
+
+
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """The questions, their names and clusters, and two variants of all that ought to be explained alike."""
@@ -171,8 +193,9 @@ class _Summary:
         self, probe: WordAttribution, asked: _Asked, some: Sequence[int], judged: Any, rng: np.random.Generator
     ) -> None:
         self.probe, self.asked, self.some, self.judged, self.rng = probe, asked, some, judged, rng
-        self.method = f"{probe.method}, baseline {' + '.join(judged.attributions.baseline) or 'none'}"
-        self.source = f"{SOURCES[probe.method]}; {probe.source}; data: {asked.data}"
+        used = judged.attributions.method
+        self.method = f"{used}, baseline {' + '.join(judged.attributions.baseline) or 'none'}"
+        self.source = f"{SOURCES[used]}; {probe.source}; data: {asked.data}"
         self.measurements: list[Measurement] = []
         self.items: list[ItemScore] = []
 

@@ -1,10 +1,12 @@
 """The probe: verdict first, every check with its interval, the words that drive the gap, and data for heat maps."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from auditkit import plugins
+from auditkit.compression import compress
 from auditkit.errors import InputError, MissingCapability, UnknownName
 from auditkit.explain.methods import METHODS
 from auditkit.models.char_gpt import CharModel
@@ -85,3 +87,28 @@ def test_options_are_checked():
         WordAttribution(method="oclusion")
     assert set(SOURCES) == set(METHODS)
     assert plugins.probe("attribution", {"method": "occlusion"}).method == "occlusion"
+
+
+def test_where_integrated_gradients_do_not_add_up_shapley_sampling_explains(monkeypatch):
+    model, planted = shortcut_classifier()
+    exact, _ = measured(model, texts=tuple(planted), judged=20)
+    assert exact["failed_checks"].method.startswith("integrated_gradients")
+    right = METHODS["integrated_gradients"]
+
+    def a_tenth_short(engine, ends, settings):
+        return [replace(found, values=0.9 * found.values) for found in right.run(engine, ends, settings)]
+
+    monkeypatch.setitem(METHODS, "integrated_gradients", replace(right, run=a_tenth_short))
+    found, _ = measured(model, texts=tuple(planted), judged=20)
+    assert found["failed_checks"].method.startswith("shapley_sampling")
+    assert found["completeness_error"].interval.high < 1e-4
+    assert any("shapley_sampling" in notice for notice in model.notices)
+    asked, _ = measured(model, texts=tuple(planted), judged=20, method="integrated_gradients")
+    assert "completeness_error" in asked["failed_checks"].details["failed"]
+
+
+def test_a_model_without_gradients_is_explained_without_them():
+    model, planted = shortcut_classifier()
+    small = compress(model, {"int8": {"kind": "dynamic", "backend": "int_mm"}})
+    found, _ = measured(small, texts=tuple(planted), judged=8)
+    assert found["failed_checks"].method.startswith("shapley_sampling")
