@@ -41,6 +41,7 @@ IDEALS = {
 TOO_FEW = "no text has the three words that differ in value which this measure needs"
 DRIVERS = 20
 AUTO, GRADIENTS, COMPLETE = "auto", "integrated_gradients", "shapley_sampling"
+ORDERS = 8  # of Shapley sampling where it stands in: complete with however few, and a model that needs it is large
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +96,9 @@ class WordAttribution:
         some = subset(len(asked.questions), self.judged, rng)
 
         def judged_by(method: str) -> Any:
+            nonlocal settings
+            if self.method == AUTO and method == COMPLETE:
+                settings = replace(settings, samples=ORDERS)
             return judge_questions(
                 model, [asked.questions[i] for i in some], rng=rng, method=method, baseline=self.baseline,
                 against=[m for m in AGREEMENT if METHODS[m].gradients <= METHODS[method].gradients],
