@@ -91,7 +91,7 @@ def test_options_are_checked():
 
 def test_where_integrated_gradients_do_not_add_up_shapley_sampling_explains(monkeypatch):
     model, planted = shortcut_classifier()
-    exact, _ = measured(model, texts=tuple(planted), judged=20)
+    exact, _ = measured(model, texts=tuple(planted), judged=6)
     assert exact["failed_checks"].method.startswith("integrated_gradients")
     right = METHODS["integrated_gradients"]
 
@@ -99,11 +99,11 @@ def test_where_integrated_gradients_do_not_add_up_shapley_sampling_explains(monk
         return [replace(found, values=0.9 * found.values) for found in right.run(engine, ends, settings)]
 
     monkeypatch.setitem(METHODS, "integrated_gradients", replace(right, run=a_tenth_short))
-    found, _ = measured(model, texts=tuple(planted), judged=20)
+    found, _ = measured(model, texts=tuple(planted), judged=6)
     assert found["failed_checks"].method.startswith("shapley_sampling")
     assert found["completeness_error"].interval.high < 1e-4
     assert any("shapley_sampling" in notice for notice in model.notices)
-    asked, _ = measured(model, texts=tuple(planted), judged=20, method="integrated_gradients")
+    asked, _ = measured(model, texts=tuple(planted), judged=6, method="integrated_gradients")
     assert "completeness_error" in asked["failed_checks"].details["failed"]
 
 
