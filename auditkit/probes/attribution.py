@@ -11,7 +11,7 @@ predicts for each is explained. Every set of explanations is judged (DeYoung et 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
@@ -41,6 +41,7 @@ IDEALS = {
 TOO_FEW = "no text has the three words that differ in value which this measure needs"
 DRIVERS = 20
 AUTO, GRADIENTS, COMPLETE = "auto", "integrated_gradients", "shapley_sampling"
+TRIED = 4  # texts on which the choice is made
 ORDERS = 8  # of Shapley sampling where it stands in: complete with however few, and a model that needs it is large
 
 
@@ -95,26 +96,38 @@ class WordAttribution:
         asked = self._ask(model, rng)
         some = subset(len(asked.questions), self.judged, rng)
 
-        def judged_by(method: str) -> Any:
-            nonlocal settings
-            if self.method == AUTO and method == COMPLETE:
-                settings = replace(settings, samples=ORDERS)
-            return judge_questions(
-                model, [asked.questions[i] for i in some], rng=rng, method=method, baseline=self.baseline,
-                against=[m for m in AGREEMENT if METHODS[m].gradients <= METHODS[method].gradients],
-                clusters=[asked.clusters[i] for i in some], settings=settings,
-                variants=[[variant[i] for i in some] for variant in asked.variants],
-            )  # fmt: skip
-
-        judged = judged_by(self.method) if self.method != AUTO else _whichever_adds_up(model, judged_by)
+        questions = [asked.questions[i] for i in some]
+        method = self.method if self.method != AUTO else self._whichever_adds_up(model, questions, settings)
+        if self.method == AUTO and method == COMPLETE:
+            settings = replace(settings, samples=ORDERS)
+        judged = judge_questions(
+            model, questions, rng=rng, method=method, baseline=self.baseline,
+            against=[m for m in AGREEMENT if METHODS[m].gradients <= METHODS[method].gradients],
+            clusters=[asked.clusters[i] for i in some], settings=settings,
+            variants=[[variant[i] for i in some] for variant in asked.variants],
+        )  # fmt: skip
         summary = _Summary(self, asked, some, judged, rng)
         summary.add_verdict()
         summary.add_checks()
         if asked.contrast:
-            method = judged.attributions.method
             found = explain(model, asked.questions, method=method, baseline=self.baseline, settings=settings)
             summary.add_preference(found)
         return ProbeResult(summary.measurements, summary.items)
+
+    def _whichever_adds_up(self, model: Any, questions: Sequence[Any], settings: Any) -> str:
+        """Integrated gradients where they are complete for the first few; else, or without gradients, the other."""
+        from auditkit.explain.attribution import explain
+        from auditkit.explain.faithfulness import ERROR_LIMIT
+
+        try:
+            tried = explain(model, questions[:TRIED], method=GRADIENTS, baseline=self.baseline, settings=settings)
+            if np.mean([item.error for item in tried]) < ERROR_LIMIT:
+                return GRADIENTS
+            why = f"the values of {GRADIENTS} do not add up to the prediction within 1 %"
+        except MissingCapability as e:
+            why = str(e)
+        model.notices[f"texts explained by {COMPLETE}: {why}"] += len(questions)
+        return COMPLETE
 
     def _ask(self, model: Any, rng: np.random.Generator) -> _Asked:
         from auditkit.explain.texts import read_texts
@@ -154,20 +167,6 @@ class WordAttribution:
             changed = ()
         names, clusters = [p.id for p in kept], [p.cluster for p in kept]
         return _Asked(questions, names, clusters, changed, contrast=model.task != "sentence-encoder", data=data)
-
-
-def _whichever_adds_up(model: Any, judged_by: Callable[[str], Any]) -> Any:
-    """Integrated gradients where they are complete; else, or without gradients, Shapley sampling."""
-    try:
-        judged = judged_by(GRADIENTS)
-        if judged.checks["completeness_error"].outcome == "pass":
-            return judged
-        why = f"the values of {GRADIENTS} do not add up to the prediction within 1 %"
-    except MissingCapability as e:
-        why = str(e)
-    judged = judged_by(COMPLETE)
-    model.notices[f"texts explained by {COMPLETE}: {why}"] += len(judged.attributions)
-    return judged
 
 
 @dataclass(frozen=True, slots=True)
