@@ -11,8 +11,9 @@ Names are imported when they are first used, so `import auditkit` costs next to 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from auditkit import lazy
 
 if TYPE_CHECKING:
     from auditkit import compression, data, explain, fairness, privacy, probes, stats
@@ -72,28 +73,27 @@ __all__ = [
     "stats",
 ]
 
-_SUBMODULES = {name: name for name in ("compression", "data", "explain", "fairness", "privacy", "probes", "stats")}
-_SUBMODULES["mitigate"] = "mitigation"
+_MODULES = {name: f".{name}" for name in ("compression", "data", "explain", "fairness", "privacy", "probes", "stats")}
 _HOMES = {
-    "auditkit.compression": ("compress",),
-    "auditkit.gate": ("Rule", "Verdict", "Verdicts"),
-    "auditkit.measurement": ("Interval", "Measurement"),
-    "auditkit.models": ("load_model",),
-    "auditkit.report": ("AuditReport", "ProbeRun"),
-    "auditkit.runner": ("audit", "run"),
+    ".compression": ("compress",),
+    ".errors": (
+        "AuditkitError",
+        "ConfigError",
+        "DataError",
+        "DownloadError",
+        "GateFailed",
+        "InputError",
+        "MissingCapability",
+        "ModelError",
+        "ReportError",
+        "UnknownName",
+        "VocabularyError",
+    ),
+    ".gate": ("Rule", "Verdict", "Verdicts"),
+    ".measurement": ("Interval", "Measurement"),
+    ".models": ("load_model",),
+    ".report": ("AuditReport", "ProbeRun"),
+    ".runner": ("audit", "run"),
 }
-_HOME = {name: module for module, names in _HOMES.items() for name in names}
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'auditkit' has no attribute {name!r}")
-    if name in _SUBMODULES:
-        return importlib.import_module(f"auditkit.{_SUBMODULES[name]}")
-    value = getattr(importlib.import_module(_HOME.get(name, "auditkit.errors")), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__"])
+__getattr__, __dir__ = lazy.exports(__name__, _HOMES, modules=_MODULES | {"mitigate": ".mitigation"})

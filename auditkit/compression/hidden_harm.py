@@ -107,7 +107,8 @@ def _row(m: Measurement, group_margin: float) -> dict[str, Any]:
         "n": m.n,
         "p_value_holm": p,
         "harmed": bool(low > 0 and p < ALPHA and value > tolerated),
-        "unresolved": bool(group and high > group_margin),
+        # An interval that no text gives any width cannot say how few texts it rests on; the test of equivalence can.
+        "unresolved": bool(group and (high > group_margin or (low == high and m.details["verdict"] == "inconclusive"))),
     }
 
 

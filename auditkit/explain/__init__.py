@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from auditkit import lazy
 
 if TYPE_CHECKING:
     from auditkit.explain.attention import AttentionMap, HeadRoles, attention_maps, flow, head_roles, rollout
@@ -19,20 +20,18 @@ if TYPE_CHECKING:
     from auditkit.explain.targets import Continuation, Filler, Label, NextToken, Output, Similarity
 
 _HOMES = {
-    "attention": ("AttentionMap", "HeadRoles", "attention_maps", "flow", "head_roles", "rollout"),
-    "attention_gradients": ("Agreement", "gradient_agreement"),
-    "attribution": ("Attribution", "Attributions", "attribute", "attribute_each_token"),
-    "contrast": ("Driver", "contrast_pairs", "drivers"),
-    "checks": ("Check", "Faithfulness"),
-    "faithfulness": ("judge",),
-    "introspection": ("LayerProbe", "layer_vectors", "probe_layers"),
-    "methods": ("METHODS", "Settings"),
-    "removal": ("aopc",),
-    "surrogate": ("Anchor", "Surrogate", "anchor", "anchor_fidelity", "fit_tree"),
-    "targets": ("Continuation", "Filler", "Label", "NextToken", "Output", "Similarity"),
+    ".attention": ("AttentionMap", "HeadRoles", "attention_maps", "flow", "head_roles", "rollout"),
+    ".attention_gradients": ("Agreement", "gradient_agreement"),
+    ".attribution": ("Attribution", "Attributions", "attribute", "attribute_each_token"),
+    ".contrast": ("Driver", "contrast_pairs", "drivers"),
+    ".checks": ("Check", "Faithfulness"),
+    ".faithfulness": ("judge",),
+    ".introspection": ("LayerProbe", "layer_vectors", "probe_layers"),
+    ".methods": ("METHODS", "Settings"),
+    ".removal": ("aopc",),
+    ".surrogate": ("Anchor", "Surrogate", "anchor", "anchor_fidelity", "fit_tree"),
+    ".targets": ("Continuation", "Filler", "Label", "NextToken", "Output", "Similarity"),
 }
-_HOME = {name: module for module, names in _HOMES.items() for name in names}
-
 __all__ = [
     "METHODS",
     "Agreement",
@@ -71,14 +70,4 @@ __all__ = [
     "rollout",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'auditkit.explain' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"auditkit.explain.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy.exports(__name__, _HOMES)

@@ -19,8 +19,9 @@ The modules, in the order in which a number passes through them:
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from auditkit import lazy
 
 if TYPE_CHECKING:
     from auditkit.fairness.bootstrap import resample
@@ -47,25 +48,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "auditkit.fairness.bootstrap": ("resample",),
-    "auditkit.fairness.calibration": ("calibration_by_group",),
-    "auditkit.fairness.groups": ("measure_groups",),
-    "auditkit.fairness.impact": ("four_fifths", "local_law_144"),
-    "auditkit.fairness.metrics": ("METRICS",),
-    "auditkit.fairness.paired": ("compare",),
-    "auditkit.fairness.people": ("People", "cross", "read_people"),
+    ".bootstrap": ("resample",),
+    ".calibration": ("calibration_by_group",),
+    ".groups": ("measure_groups",),
+    ".impact": ("four_fifths", "local_law_144"),
+    ".metrics": ("METRICS",),
+    ".paired": ("compare",),
+    ".people": ("People", "cross", "read_people"),
     "auditkit.models.predictions": ("Predictions",),
 }
-_HOME = {name: module for module, names in _HOMES.items() for name in names}
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'auditkit.fairness' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy.exports(__name__, _HOMES)

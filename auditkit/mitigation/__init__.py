@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from auditkit import lazy
 
 if TYPE_CHECKING:
     from auditkit.fairness.tasks import adult_task, german_credit_task
@@ -29,30 +30,28 @@ if TYPE_CHECKING:
     from auditkit.mitigation.task import Decider, Mitigation, Split, Task, predictions
 
 _HOMES = {
-    "fairness.tasks": ("adult_task", "german_credit_task"),
-    "mitigation.adversarial": ("AdversarialDebiasing",),
-    "mitigation.augmentation": ("CounterfactualAugmentation",),
-    "mitigation.baseline": ("GradientBoosting", "LogisticBaseline"),
-    "mitigation.comparison": ("compare",),
-    "mitigation.equalizing": ("EqualizedFineTuning",),
-    "mitigation.erasure": ("LEACE", "LeaceEraser"),
-    "mitigation.fine_tuning": ("AugmentedFineTuning", "DropoutFineTuning"),
-    "mitigation.hidden_projection": ("HiddenStateProjection",),
-    "mitigation.inlp": ("INLP",),
-    "mitigation.language_models": ("LanguageModelMitigation",),
-    "mitigation.model_comparison": ("compare_models",),
-    "mitigation.postprocess": ("GroupCalibration", "GroupThresholds"),
-    "mitigation.private": ("GroupEffect", "PrivateClassifier", "accuracy_by_group"),
-    "mitigation.reductions": ("ExponentiatedGradientReduction",),
-    "mitigation.registry": ("METHODS", "mitigation"),
-    "mitigation.regularizer": ("FairnessRegularizer",),
-    "mitigation.reweighing": ("Reweighing",),
-    "mitigation.sentence_debias": ("DebiasedEncoder", "SentenceDebias"),
-    "mitigation.swaps": ("Swapper",),
-    "mitigation.task": ("Decider", "Mitigation", "Split", "Task", "predictions"),
+    "auditkit.fairness.tasks": ("adult_task", "german_credit_task"),
+    ".adversarial": ("AdversarialDebiasing",),
+    ".augmentation": ("CounterfactualAugmentation",),
+    ".baseline": ("GradientBoosting", "LogisticBaseline"),
+    ".comparison": ("compare",),
+    ".equalizing": ("EqualizedFineTuning",),
+    ".erasure": ("LEACE", "LeaceEraser"),
+    ".fine_tuning": ("AugmentedFineTuning", "DropoutFineTuning"),
+    ".hidden_projection": ("HiddenStateProjection",),
+    ".inlp": ("INLP",),
+    ".language_models": ("LanguageModelMitigation",),
+    ".model_comparison": ("compare_models",),
+    ".postprocess": ("GroupCalibration", "GroupThresholds"),
+    ".private": ("GroupEffect", "PrivateClassifier", "accuracy_by_group"),
+    ".reductions": ("ExponentiatedGradientReduction",),
+    ".registry": ("METHODS", "mitigation"),
+    ".regularizer": ("FairnessRegularizer",),
+    ".reweighing": ("Reweighing",),
+    ".sentence_debias": ("DebiasedEncoder", "SentenceDebias"),
+    ".swaps": ("Swapper",),
+    ".task": ("Decider", "Mitigation", "Split", "Task", "predictions"),
 }
-_HOME = {name: module for module, names in _HOMES.items() for name in names}
-
 __all__ = [
     "INLP",
     "LEACE",
@@ -90,14 +89,4 @@ __all__ = [
     "predictions",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'auditkit.mitigation' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"auditkit.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy.exports(__name__, _HOMES)

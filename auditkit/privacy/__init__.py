@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from auditkit import lazy
 
 if TYPE_CHECKING:
     from auditkit.privacy import bounds
@@ -18,18 +19,16 @@ if TYPE_CHECKING:
     from auditkit.privacy.training import PrivateTrainingResult, train
 
 _HOMES = {
-    "accounting": ("Phase", "PrivacyCost", "account", "affordable_steps", "noise_multiplier_for"),
-    "bookkeeping": ("BookKeeping",),
-    "doctor": ("examine",),
-    "engine": ("PrivacyEngine",),
-    "ledger": ("Ledger", "read_ledger"),
-    "one_run_audit": ("OneRunAudit", "audit_training"),
-    "opacus_mode": ("register_with_opacus",),
-    "sampling": ("PoissonSampler", "ShuffledSampler"),
-    "training": ("PrivateTrainingResult", "train"),
+    ".accounting": ("Phase", "PrivacyCost", "account", "affordable_steps", "noise_multiplier_for"),
+    ".bookkeeping": ("BookKeeping",),
+    ".doctor": ("examine",),
+    ".engine": ("PrivacyEngine",),
+    ".ledger": ("Ledger", "read_ledger"),
+    ".one_run_audit": ("OneRunAudit", "audit_training"),
+    ".opacus_mode": ("register_with_opacus",),
+    ".sampling": ("PoissonSampler", "ShuffledSampler"),
+    ".training": ("PrivateTrainingResult", "train"),
 }
-_HOME = {name: module for module, names in _HOMES.items() for name in names}
-
 __all__ = [
     "BookKeeping",
     "Ledger",
@@ -51,16 +50,4 @@ __all__ = [
     "train",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'auditkit.privacy' has no attribute {name!r}")
-    if name == "bounds":
-        return importlib.import_module("auditkit.privacy.bounds")
-    value = getattr(importlib.import_module(f"auditkit.privacy.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy.exports(__name__, _HOMES, modules={"bounds": ".bounds"})

@@ -43,3 +43,29 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def open_page(chromium, files):
+    """Opens one of the pages that the test module's own `files` holds.
+
+    `page.asked` are the requests beyond the file itself, `page.complaints` the console's errors.
+    """
+    contexts = []
+
+    def open_page(name, *, scheme="light", width=1280):
+        context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.asked, page.complaints = [], []
+        page.on("request", lambda r: page.asked.append(r.url))
+        page.on("console", lambda m: page.complaints.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda e: page.complaints.append(str(e)))
+        url = files[name].as_uri()
+        page.goto(url, wait_until="networkidle")
+        page.asked = [asked for asked in page.asked if asked != url]
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()

@@ -38,29 +38,6 @@ def files(sample, tmp_path_factory):
     return {name: folder / f"{name}.html" for name in pages}
 
 
-@pytest.fixture
-def open_page(chromium, files):
-    """Opens a page; `page.asked` are the requests beyond the file itself, `page.complaints` the console's errors."""
-    contexts = []
-
-    def open_page(name, *, scheme="light", width=1280):
-        context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        contexts.append(context)
-        page = context.new_page()
-        page.asked, page.complaints = [], []
-        page.on("request", lambda r: page.asked.append(r.url))
-        page.on("console", lambda m: page.complaints.append(m.text) if m.type in ("error", "warning") else None)
-        page.on("pageerror", lambda e: page.complaints.append(str(e)))
-        url = files[name].as_uri()
-        page.goto(url, wait_until="networkidle")
-        page.asked = [asked for asked in page.asked if asked != url]
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-
-
 @pytest.mark.parametrize("name", ["report", "hostile", "ungated", "compare"])
 def test_silent_on_the_network_and_in_the_console(open_page, name):
     page = open_page(name)

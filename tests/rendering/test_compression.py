@@ -19,6 +19,9 @@ from tests.compression.fragile import Fails, Scale, fragile_classifier, prune_al
 FRAGILE = "my sister was tired ."
 
 
+BFLOAT16 = {"cast": {"dtype": "bfloat16"}}
+
+
 def planted(specs, **options):
     """The sweep of a classifier whose few texts about sisters hang on small weights."""
     lines, labels, groups = texts()
@@ -38,8 +41,10 @@ def found(report):
 
 @pytest.fixture(scope="module")
 def halved():
-    """A point that is half as large and as good."""
-    return planted([{"cast": {"dtype": "bfloat16"}}], redact=False)
+    """A point that is half as large and as good, for two groups that are large enough to tell."""
+    lines, labels, _ = texts()
+    halves, options = ["one", "other"] * (len(lines) // 2), {"costs": False, "redact": False}
+    return sweep(fragile_classifier(), [BFLOAT16], texts=lines, labels=labels, groups=halves, **options)
 
 
 def marks(svg, kind):
@@ -67,6 +72,11 @@ def test_a_point_as_good_and_smaller_is_recommended_with_its_evidence(halved):
     assert "shown to change by less than 2 percentage points" in evidence
     assert "No harm is shown in 2 groups and 0 audit measurements" in evidence
     assert "in memory: 0.5" in evidence
+
+
+def test_a_group_too_small_to_tell_keeps_a_point_from_being_recommended():
+    advice = arrange("p", planted([BFLOAT16]).measurements).recommendation
+    assert advice.sign != "PASS"
 
 
 def test_where_the_safe_points_gain_nothing_none_is_recommended(found):
