@@ -29,7 +29,7 @@ def options(probe: Probe) -> dict[str, Any]:
     if not dataclasses.is_dataclass(probe):
         raise TypeError(f"{type(probe).__name__} is not a dataclass")
     values = {f.name: getattr(probe, f.name) for f in dataclasses.fields(probe) if f.init}
-    return dict(json.loads(json.dumps(values, allow_nan=False, default=_path_as_text)))
+    return dict(json.loads(json.dumps(values, allow_nan=False, default=_as_json)))
 
 
 def key(probe: Probe, subject: Mapping[str, Any], seed: int) -> str | None:
@@ -58,9 +58,13 @@ def key(probe: Probe, subject: Mapping[str, Any], seed: int) -> str | None:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _path_as_text(value: Any) -> str:
+def _as_json(value: Any) -> Any:
+    """A path as text; a probe or step of ours among the options, whose code the version identifies, by its class."""
     if isinstance(value, Path):
         return str(value)
+    cls = type(value)
+    if dataclasses.is_dataclass(value) and cls.__module__.startswith("auditkit."):
+        return {f"{cls.__module__}:{cls.__qualname__}": options(value)}  # type: ignore[arg-type]
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 

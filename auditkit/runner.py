@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 import traceback
 from collections.abc import Mapping, Sequence
@@ -175,13 +177,33 @@ def _subject(model: Model) -> dict[str, Any]:
 
 
 def _probe_config(probe: Probe) -> dict[str, Any]:
-    """A probe as audit.yaml would name it, with all its options."""
+    """A probe as audit.yaml would name it, with all its options; of people's texts only how many, and their hash."""
     target = f"{type(probe).__module__}:{type(probe).__qualname__}"
     names = {module_and_class: name for name, module_and_class in plugins.probes().items()}
+    private = getattr(probe, "private", ()) if getattr(probe, "redact", False) else ()
     try:
-        return {names.get(target, target): checkpoint.options(probe)}
+        options = checkpoint.options(probe)
     except (TypeError, ValueError):  # an option that has no JSON form can be shown but not repeated
-        return {names.get(target, target): {"options": repr(probe)}}
+        return {names.get(target, target): {"options": type(probe).__name__ if private else repr(probe)}}
+    return {names.get(target, target): _without_texts(options, private)}
+
+
+def _without_texts(value: Any, private: Sequence[str]) -> Any:
+    """Options as they are, but for lists under a name in `private`, however deep: of these the number and the hash."""
+    if isinstance(value, list):
+        return [_without_texts(inner, private) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: _given(inner) if name in private and isinstance(inner, list) and inner else _without_texts(inner, private)
+        for name, inner in value.items()
+    }
+
+
+def _given(texts: Sequence[Any]) -> dict[str, Any]:
+    """What a report says of texts that were handed over themselves and not as the path of a file."""
+    plain = json.dumps(texts, sort_keys=True, ensure_ascii=False)
+    return {"given": len(texts), "sha256": hashlib.sha256(plain.encode()).hexdigest()}
 
 
 def _run_probe(probe: Probe, model: Model, seed: int, listener: Listener) -> _Outcome:

@@ -19,6 +19,9 @@ from auditkit.gate import Rule
 from auditkit.measurement import Measurement
 from auditkit.models.protocols import FillsMask
 from auditkit.probes.base import ItemScore, ProbeResult
+from auditkit.probes.compression import Compression
+from auditkit.probes.extraction import Extraction
+from auditkit.probes.membership import Membership
 from auditkit.report import AuditReport, items_path
 from auditkit.runner import Listener, audit, run
 from auditkit.testing import FakeEncoder, FakeMaskedLM
@@ -257,6 +260,24 @@ def test_audit_and_run_share_one_spine(config, tmp_path, probe):
     from_python = audit(MODEL, [probe(id="first"), probe(id="second", n=6)])
     assert from_yaml.measurements == from_python.measurements
     assert from_yaml.config["probes"] == from_python.config["probes"]
+
+
+@pytest.mark.parametrize("entry", [{"membership": {"members": ["I am Zoe Quist"] * 2}}, Membership(members=("Zoe Quist",))])
+def test_peoples_texts_given_in_a_list_are_recorded_by_number_and_hash(entry):
+    specs = [{"wanda": {"ratio": 0.5, "texts": ["Zoe Quist lives here"]}}]
+    texts = [{"text": "Zoe Quist", "sex": "f"}, {"text": "Ann Quist", "sex": "f"}]
+    of_sweep = Compression(specs=specs, texts=texts, groups=["sex"], probes=[entry], resume="")
+    written = audit(MODEL, [of_sweep, Membership(id="m", members=("Zoe Quist", "Ann")), Extraction(members=("Quist",))])
+    assert "Quist" not in json.dumps(written.to_json())
+    options = written.config["probes"][0]["compression"]
+    assert options["texts"]["given"] == 2 and len(options["texts"]["sha256"]) == 64
+    assert options["groups"] == ["sex"] and options["specs"][0]["wanda"]["ratio"] == 0.5
+    assert written.config["probes"][1]["membership"]["members"]["given"] == 2
+
+
+def test_peoples_texts_are_recorded_where_redaction_is_off():
+    shown = audit(MODEL, [Membership(members=("Zoe Quist",), redact=False)])
+    assert shown.config["probes"][0]["membership"]["members"] == ["Zoe Quist"]
 
 
 def test_a_baseline_is_compared_with(config, tmp_path):

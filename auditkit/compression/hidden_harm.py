@@ -6,9 +6,11 @@ of the point stays below 5 %, and, of a group's quality, the worsening is more t
 
 What follows has three values. Is the point safe?
 
-    yes   overall quality is equivalent to the dense model's (or better), and no candidate is harmed
+    yes   overall quality is equivalent to the dense model's (or better), no candidate is harmed, and every group's
+          interval rules out a loss beyond what is tolerated
     no    overall quality is worse, or a candidate is harmed
-    open  neither: overall quality can be told neither equivalent nor worse, or a probe failed at the point
+    open  neither: overall quality can be told neither equivalent nor worse, a group is too small to rule its loss
+          out, or a probe failed at the point
 """
 
 from __future__ import annotations
@@ -117,10 +119,11 @@ def _reason(overall: Equivalence, harms: Sequence[Mapping[str, Any]], unresolved
     if harms:
         named = ", ".join(f"{h['what']} {h['value']:+.3g} [{h['low']:.3g}, {h['high']:.3g}] {h['unit']}" for h in harms)
         return f"{text}; harmed: {named}"
-    text += "; no group is shown to be worse than tolerated, no audit measurement to be worse"
     if unresolved:
-        text += f"; {len(unresolved)} group(s) are too small, or too varied, to rule out a loss beyond the margin"
-    return text
+        groups = f"{len(unresolved)} group(s) are too small, or too varied, to rule out a loss beyond the margin"
+    else:
+        groups = "a loss beyond the margin is ruled out for every group compared"
+    return f"{text}; {groups}; no audit measurement is found to be worse"
 
 
 def _words(overall: Equivalence) -> str:

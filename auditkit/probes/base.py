@@ -43,6 +43,9 @@ class ProbeResult:
 class Probe(Protocol):
     """A probe is a keyword-only dataclass: its fields are its options in audit.yaml.
 
+    One that reads people's texts names the options that hold them, however deep, in `private`, a class attribute, and
+    has an option `redact`: while that is on, texts given in a list are recorded by their number and hash only.
+
     Attributes:
         id: its name in the report; unique in a run.
         needs: capabilities (protocols); the model must have at least one of them.

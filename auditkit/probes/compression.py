@@ -94,6 +94,7 @@ class Compression:
     redact: bool = True
     resume: str = ""
 
+    private: ClassVar[tuple[str, ...]] = ("texts", "members", "nonmembers")
     needs: ClassVar[tuple[type, ...]] = (HasModule,)
     source: ClassVar[str] = "Hooker et al. (2019), https://arxiv.org/abs/1911.05248"
 

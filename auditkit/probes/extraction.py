@@ -71,6 +71,7 @@ class Extraction:
     written_tokens: int = 48
     redact: bool = True
 
+    private: ClassVar[tuple[str, ...]] = ("members", "nonmembers")
     needs: ClassVar[tuple[type, ...]] = (ContinuesText,)
     source: ClassVar[str] = (
         "Carlini et al. (2021), USENIX Security, https://arxiv.org/abs/2012.07805; Carlini et al. (2023), ICLR, "

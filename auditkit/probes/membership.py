@@ -66,6 +66,7 @@ class Membership:
     redact: bool = True
     null_items: int = 60
 
+    private: ClassVar[tuple[str, ...]] = ("members", "nonmembers")
     needs: ClassVar[tuple[type, ...]] = (PredictsTokens, Classifies)
     source: ClassVar[str] = (
         "Carlini et al. (2022), IEEE S&P, https://arxiv.org/abs/2112.03570; Shi et al. (2024), ICLR, "

