@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +21,8 @@ Pattern = Annotated[str, typer.Option(help="Only the measurements whose id fits,
 
 def compare(
     reports: Reports,
-    out: Annotated[Path | None, typer.Option(help="Write an .html or .md file instead.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write an .html or .md file; no tables then.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")] = False,
 ) -> None:
     """Show what changed from the first report to each of the others, item by item."""
     from auditkit.rendering import compare as comparing
@@ -31,15 +33,18 @@ def compare(
     if len(reports) < 2:
         raise InputError(f"given one report, {reports[0]}; expected at least two, the one to compare with first")
     comparisons = comparing.compare_all([AuditReport.load(path) for path in reports])
-    if out is None:
+    if out is not None:
+        text = comparing.to_html(*comparisons) if out.suffix == ".html" else comparing.to_markdown(*comparisons)
+        write_atomically(out, text.encode())
+    if as_json:
+        typer.echo(json.dumps([comparison.to_json() for comparison in comparisons], indent=1, allow_nan=False))
+    elif out is not None:
+        print(out)
+    else:
         from auditkit.console import show_comparison
 
         for comparison in comparisons:
             show_comparison(comparison)
-        return
-    text = comparing.to_html(*comparisons) if out.suffix == ".html" else comparing.to_markdown(*comparisons)
-    write_atomically(out, text.encode())
-    print(out)
 
 
 def history(

@@ -238,6 +238,19 @@ def test_compare_two_reports(cli, report):
     assert cli("compare", report, "other/report.json", "--out", "c.docx")[0] == 2
 
 
+def test_compare_prints_json_for_machines(cli, report):
+    cli("run", "--set", "seed=9", "--out", "other")
+    code, out, _ = cli("compare", report, "other/report.json", "--json", "--out", "c.md")
+    (comparison,) = json.loads(out)
+    assert code == 0
+    assert {change["kind"] for change in comparison["changes"]} <= {"changed", "no clear change", "not comparable"}
+    change = next(c for c in comparison["changes"] if c["interval"])
+    assert change["interval"]["low"] <= change["difference"] <= change["interval"]["high"]
+    assert change["before"]["id"] == change["id"]
+    assert {"kind": "run", "name": "seed", "before": "0", "after": "9"} in comparison["facts"]
+    assert Path("c.md").exists()
+
+
 @pytest.mark.parametrize(("what", "entry"), [("probes", "crows_pairs"), ("models", "minilm-mlm"), ("datasets", "bbq")])
 def test_list(cli, what, entry):
     code, out, _ = cli("list", what)

@@ -262,7 +262,9 @@ def test_audit_and_run_share_one_spine(config, tmp_path, probe):
     assert from_yaml.config["probes"] == from_python.config["probes"]
 
 
-@pytest.mark.parametrize("entry", [{"membership": {"members": ["I am Zoe Quist"] * 2}}, Membership(members=("Zoe Quist",))])
+@pytest.mark.parametrize(
+    "entry", [{"membership": {"members": ["I am Zoe Quist"] * 2}}, Membership(members=("Zoe Quist",))]
+)
 def test_peoples_texts_given_in_a_list_are_recorded_by_number_and_hash(entry):
     specs = [{"wanda": {"ratio": 0.5, "texts": ["Zoe Quist lives here"]}}]
     texts = [{"text": "Zoe Quist", "sex": "f"}, {"text": "Ann Quist", "sex": "f"}]
@@ -270,8 +272,10 @@ def test_peoples_texts_given_in_a_list_are_recorded_by_number_and_hash(entry):
     written = audit(MODEL, [of_sweep, Membership(id="m", members=("Zoe Quist", "Ann")), Extraction(members=("Quist",))])
     assert "Quist" not in json.dumps(written.to_json())
     options = written.config["probes"][0]["compression"]
-    assert options["texts"]["given"] == 2 and len(options["texts"]["sha256"]) == 64
-    assert options["groups"] == ["sex"] and options["specs"][0]["wanda"]["ratio"] == 0.5
+    assert options["texts"]["given"] == 2
+    assert len(options["texts"]["sha256"]) == 64
+    assert options["groups"] == ["sex"]
+    assert options["specs"][0]["wanda"]["ratio"] == 0.5
     assert written.config["probes"][1]["membership"]["members"]["given"] == 2
 
 

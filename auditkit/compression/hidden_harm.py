@@ -10,7 +10,7 @@ What follows has three values. Is the point safe?
           interval rules out a loss beyond what is tolerated
     no    overall quality is worse, or a candidate is harmed
     open  neither: overall quality can be told neither equivalent nor worse, a group is too small to rule its loss
-          out, or a probe failed at the point
+          out, or something was measured of the dense model that could not be measured at the point
 """
 
 from __future__ import annotations
@@ -66,10 +66,13 @@ def judge(findings: Findings, overall: Equivalence, group_margin: float, about: 
             unit="harms", method=METHOD, source=HOOKER, details=details,
         )  # fmt: skip
     failed = [probe["probe"] for probe in about.get("probes", ()) if probe["status"] == "error"]
-    shown = fine and not failed and not details["unresolved"]
+    lost = [str(m.details["without_value"]) for m in findings.measurements if "without_value" in m.details]
+    shown = fine and not (failed or lost or details["unresolved"])
     safe: Safe = "no" if harms or overall.verdict == "worse" else "yes" if shown else "open"
-    reason = _reason(overall, harms, details["unresolved"])
-    add_safe(findings, safe, f"{reason}; failed at this point: {', '.join(failed)}" if failed else reason)
+    reasons = [_reason(overall, rows)]
+    reasons += [f"failed at this point: {', '.join(failed)}"] if failed else []
+    reasons += [f"without a value at this point: {', '.join(lost)}"] if lost else []
+    add_safe(findings, safe, "; ".join(reasons))
 
 
 def add_safe(findings: Findings, safe: Safe, reason: str) -> None:
@@ -114,16 +117,20 @@ def _row(m: Measurement, group_margin: float) -> dict[str, Any]:
     }
 
 
-def _reason(overall: Equivalence, harms: Sequence[Mapping[str, Any]], unresolved: Sequence[str]) -> str:
+def _reason(overall: Equivalence, rows: Sequence[Mapping[str, Any]]) -> str:
     text = _words(overall)
-    if harms:
+    if harms := [row for row in rows if row["harmed"]]:
         named = ", ".join(f"{h['what']} {h['value']:+.3g} [{h['low']:.3g}, {h['high']:.3g}] {h['unit']}" for h in harms)
         return f"{text}; harmed: {named}"
+    groups, audited = ([row for row in rows if row["kind"] == kind] for kind in ("group", "probe"))
+    unresolved = sum(row["unresolved"] for row in groups)
     if unresolved:
-        groups = f"{len(unresolved)} group(s) are too small, or too varied, to rule out a loss beyond the margin"
-    else:
-        groups = "a loss beyond the margin is ruled out for every group compared"
-    return f"{text}; {groups}; no audit measurement is found to be worse"
+        text += f"; {unresolved} group(s) are too small, or too varied, to rule out a loss beyond the margin"
+    elif groups:
+        text += f"; a loss beyond the margin is ruled out in each of {len(groups)} groups"
+    if audited:
+        text += f"; of {len(audited)} audit measurements none is found to be worse"
+    return text if rows else f"{text}; no group and no audit measurement was compared"
 
 
 def _words(overall: Equivalence) -> str:

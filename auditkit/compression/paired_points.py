@@ -52,9 +52,11 @@ def add_probe_results(findings: Findings, found: ProbeResult, kept: Sequence[str
 def add_worsenings(findings: Findings, dense: ProbeResult, point: ProbeResult) -> None:
     """How much farther from its ideal each measurement is than the dense model's, paired item by item.
 
-    A measurement without an ideal is left out: of it, better and worse are not defined.
+    A measurement without an ideal is left out: of it, better and worse are not defined. One that has a value for the
+    dense model and none at the point says so in its details: nothing is known of it then.
     """
     comparison = Comparison(_report(point, findings.seed), _report(dense, findings.seed))
+    had_value = {m.id for m in dense.measurements if m.value is not None}
     for m in point.measurements:
         if m.ideal is None:
             continue
@@ -63,7 +65,8 @@ def add_worsenings(findings: Findings, dense: ProbeResult, point: ProbeResult) -
         try:
             found = comparison.worsening(m)
         except (NotJudged, DataError) as e:
-            findings.undefined(name, str(e), **about)  # type: ignore[arg-type]
+            lost = {"without_value": m.id} if m.value is None and m.id in had_value else {}
+            findings.add(name, None, details={"reason": str(e), **lost}, **about)  # type: ignore[arg-type]
             continue
         details = {"candidate": "probe", "probe": m.probe, "of": m.id, "note": found.note.lstrip("; ")}
         details["p_value"] = p_value(found.value, found.interval)  # type: ignore[assignment]

@@ -217,13 +217,13 @@ class _Kind:
 
     def _rank_one(self) -> Measurement:
         """Exposure reaches log2 |R| only at rank 1 (Wilson interval over the canaries)."""
-        first = self._at_first(self.found.values[self.inside])
-        interval = percent(stats.wilson(first, len(self.inside)))
+        first = self.found.values[self.inside] >= self.space.bits - 1e-9
+        interval = percent(stats.wilson(int(first.sum()), len(self.inside)))
+        ids = [self.chosen[i].id for i in self.inside]
+        shares = zip(ids, (100.0 * first).tolist(), strict=True)
+        self.items += [ItemScore(self._id("rank_one"), id, share, id) for id, share in shares]
         return Measurement(
-            id=self._id("rank_one"), value=100 * first / len(self.inside), interval=interval, n=len(self.inside),
+            id=self._id("rank_one"), value=float(100 * first.mean()), interval=interval, n=len(first),
             unit="%", ideal=0.0, method=f"share of inserted canaries ranked first; {self._method}",
             source=self.probe.source,
         )  # fmt: skip
-
-    def _at_first(self, values: Floats) -> int:
-        return int((values >= self.space.bits - 1e-9).sum())

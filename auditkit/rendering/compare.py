@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from auditkit.changes import Fact, ProbeChange, facts, probe_changes
@@ -82,6 +82,20 @@ class Change:
         )
 
 
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain values; of each measurement without its details, which the reports hold."""
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "before": _plain(self.before),
+            "after": _plain(self.after),
+            "difference": self.difference,
+            "interval": self.interval and asdict(self.interval),
+            "n": self.n,
+            "note": self.note,
+        }
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """What differs between two reports: the measurements, the probes, and everything else."""
@@ -98,6 +112,16 @@ class Comparison:
         counts = {kind: sum(c.kind == kind for c in self.changes) for kind in ORDER}
         found = ", ".join(f"{n} {kind}" for kind, n in counts.items() if n)
         return f"{len(self.changes)} measurements: {found or 'none in either report'}."
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        return {
+            "before": self.before,
+            "after": self.after,
+            "changes": [change.to_json() for change in self.changes],
+            "probes": [probe._asdict() for probe in self.probes],
+            "facts": [{"kind": fact.kind, **fact._asdict()} for fact in self.facts],
+        }
 
     def fact_rows(self) -> list[tuple[str, ...]]:
         """What else differs, as rows under `FACTS_HEADER`."""
@@ -185,6 +209,10 @@ def to_html(*comparisons: Comparison) -> str:
     context: dict[str, Any] = {"comparisons": comparisons, "header": HEADER, "caution": CAUTION}
     context |= {"facts_header": FACTS_HEADER, "probes_header": PROBES_HEADER}
     return document("compare.html", overview=overview(comparisons) if len(comparisons) > 1 else None, **context)
+
+
+def _plain(m: Measurement | None) -> dict[str, Any] | None:
+    return None if m is None else {name: value for name, value in m.to_json().items() if name != "details"}
 
 
 def _value_cells(m: Measurement | None) -> tuple[str, str]:

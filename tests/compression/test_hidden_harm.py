@@ -5,10 +5,12 @@ import pytest
 
 from auditkit.compression.findings import Findings
 from auditkit.compression.hidden_harm import judge
+from auditkit.compression.paired_points import add_worsenings
 from auditkit.compression.pareto import Point, front, recommend
 from auditkit.compression.quality import Equivalence, add_change
 from auditkit.compression.sweeps import sweep
 from auditkit.measurement import Interval, Measurement
+from auditkit.probes.base import ItemScore, ProbeResult
 from tests.compression.fragile import fragile_classifier, prune_all_but_the_large, texts
 from tests.compression.test_quality import invented
 
@@ -108,6 +110,21 @@ def test_a_probe_that_failed_at_the_point_leaves_it_open():
     found = judged(exam, dense, dense, probes=failed)
     assert found["safe"].value is None
     assert "failed at this point: membership" in found["safe"].details["reason"]
+
+
+def test_what_was_measured_of_the_dense_model_and_not_at_the_point_leaves_it_open():
+    def leak(value):
+        items = [ItemScore("leak/auc", str(i), v) for i, v in enumerate([value] * 9)] if value else []
+        about = {"interval": Interval(0, 1), "n": 9} if value else {"status": "undefined", "details": {"reason": "NaN"}}
+        return ProbeResult([Measurement(id="leak/auc", value=value, ideal=0.5, method="m", source="s", **about)], items)
+
+    for dense, point, safe in ((0.7, None, "open"), (None, None, "yes"), (0.7, 0.7, "yes")):
+        findings = Findings("c/p", 0)
+        add_worsenings(findings, leak(dense), leak(point))
+        judge(findings, Equivalence("equivalent", 0.0, "told"), 2.0, {})
+        found = findings.measurements[-1]
+        assert found.details["safe"] == safe
+        assert ("without a value at this point: leak/auc" in found.details["reason"]) == (safe == "open")
 
 
 def test_groups_too_small_to_tell_are_named():
