@@ -66,7 +66,7 @@ def add_worsenings(findings: Findings, dense: ProbeResult, point: ProbeResult) -
             found = comparison.worsening(m)
         except (NotJudged, DataError) as e:
             lost = {"without_value": m.id} if m.value is None and m.id in had_value else {}
-            findings.add(name, None, details={"reason": str(e), **lost}, **about)  # type: ignore[arg-type]
+            findings.add(name, None, details={"reason": str(e).removeprefix("is undefined: "), **lost}, **about)  # type: ignore[arg-type]
             continue
         details = {"candidate": "probe", "probe": m.probe, "of": m.id, "note": found.note.lstrip("; ")}
         details["p_value"] = p_value(found.value, found.interval)  # type: ignore[assignment]

@@ -145,12 +145,11 @@ def _checks(found: Found) -> list[str]:
     groups, probes = (sum(r.get("kind") == kind for r in rows) for kind in ("group", "probe"))
     if not rows:
         return ["No group and no audit measurement was compared: give groups and probes, or harm stays unseen."]
-    texts = [
-        f"{groups} groups and {probes} audit measurements were compared, each paired with the dense model: none "
-        "is found to be worse by more than is tolerated."
-    ]
-    if groups:  # or the point would not be called safe
-        texts.append("For every group a loss beyond the margin is ruled out.")
+    texts = []
+    if groups:  # more than that the point is not called safe for
+        texts.append(f"In each of {groups} groups a loss beyond the margin is ruled out.")
+    if probes:
+        texts.append(f"Of {probes} audit measurements, each paired with the dense model's, none is found to be worse.")
     return texts
 
 
