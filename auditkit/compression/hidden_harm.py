@@ -37,7 +37,7 @@ def judge(findings: Findings, overall: Equivalence, group_margin: float, about: 
         group_margin: how much worse a group's quality may get.
         about: what else a reader of the point needs: its label, steps, flags, notices, and how each probe went.
     """
-    candidates = _with_holm(findings)
+    candidates = with_holm(findings)
     rows = [_row(m, group_margin) for m in candidates]
     harms = [row for row in rows if row["harmed"]]
     details = {
@@ -84,8 +84,8 @@ def add_safe(findings: Findings, safe: Safe, reason: str) -> None:
     findings.add("safe", value, interval=interval, n=1, details={"reason": reason, "safe": safe}, **about)  # type: ignore[arg-type]
 
 
-def _with_holm(findings: Findings) -> list[Measurement]:
-    """The candidates, each with its p-value corrected, put back in their places."""
+def with_holm(findings: Findings) -> list[Measurement]:
+    """The candidates among all that was found, each with its p-value corrected and put back in its place."""
     found = findings.measurements
     places = [i for i, m in enumerate(found) if "candidate" in m.details and "p_value" in m.details]
     adjusted = holm([found[i].details["p_value"] for i in places]).tolist() if places else []

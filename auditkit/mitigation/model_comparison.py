@@ -7,11 +7,13 @@
 
 For "before" and each method M:
 
-    mitigation/M/<probe>/...             what each probe finds, and .../worsening: how much farther from its ideal than
-                                         before, paired item by item (below 0: mitigated)
-    mitigation/M/perplexity              on texts that no mitigation has seen
-    mitigation/M/quality_loss            its change in nats a token, paired, with equivalence inside a margin
-    mitigation/M/agreement               how often the most probable token is still the same
+    model_mitigation/M/<probe>/...       what each probe finds, and .../worsening: how much farther from its ideal than
+                                         before, paired item by item (below 0: mitigated); details: p_value_holm
+    model_mitigation/M/biases_nearer     of all these, how many surely came nearer to their ideal, corrected by Holm
+    model_mitigation/M/biases_farther    how many surely went farther: what "the bias only moved" looks like
+    model_mitigation/M/perplexity        on texts that no mitigation has seen; /pseudo_perplexity of a masked model
+    model_mitigation/M/quality_loss      its change in nats a token, paired, with equivalence inside a margin
+    model_mitigation/M/agreement         how often the most probable token is still the same
 
 A probe whose data were not used to mitigate tells whether the bias went, or only the benchmark's bias.
 """
@@ -115,7 +117,7 @@ class ModelComparison:
     held_out: tuple[str, ...]
     probes: tuple[Probe, ...]
     margin: float = MARGIN
-    id: str = "mitigation"
+    id: str = "model_mitigation"
 
     needs: ClassVar[tuple[type, ...]] = (HasModule,)
     source: ClassVar[str] = "Meade et al. (2022), ACL (mitigations and what they cost)"
@@ -179,12 +181,31 @@ class _Work:
         result, _ = run_probes(fairer, self.of.probes, self.seed, self.nulls)
         add_probe_results(findings, result)
         add_worsenings(findings, self.found, result)
+        _count(findings, method.source)
         return _labelled(findings.result(), about)
 
     def _findings(self, slug: str) -> Findings:
         from auditkit.compression.findings import Findings
 
         return Findings(f"{self.of.id}/{slug}", self.seed)
+
+
+def _count(findings: Findings, source: str) -> None:
+    """How many measurements of bias surely moved, and which, each way."""
+    from auditkit.compression.findings import exact
+    from auditkit.compression.hidden_harm import with_holm
+    from auditkit.compression.quality import ALPHA
+
+    compared = with_holm(findings)
+    sure = [m for m in compared if m.interval is not None and m.details["p_value_holm"] < ALPHA]
+    nearer = [m.details["of"] for m in sure if m.interval.high < 0]  # type: ignore[union-attr]
+    farther = [m.details["of"] for m in sure if m.interval.low > 0]  # type: ignore[union-attr]
+    for name, which, ideal in (("biases_nearer", nearer, None), ("biases_farther", farther, 0.0)):
+        findings.add(
+            name, float(len(which)), interval=exact(len(which), "counted"), n=len(compared), unit="measurements",
+            ideal=ideal, method="paired change of the distance from the ideal, Holm over all of the method",
+            source=source, details={"measurements": which},
+        )  # fmt: skip
 
 
 def _labelled(found: ProbeResult, about: Mapping[str, Any]) -> ProbeResult:

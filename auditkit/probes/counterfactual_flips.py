@@ -7,6 +7,8 @@ becomes "He is a ..."). For each kind of swap, over the texts that hold a word t
     counterfactual_flips/gender/probability_gap     mean p(favourable) of the texts as about women, less as about men
     counterfactual_flips/gender/decision_gap        share decided favourably as about women, less as about men
     counterfactual_flips/gender/flip_rate_women_to_men, .../flip_rate_men_to_women      by what the text was about
+    counterfactual_flips/gender/attribution_share   of a classifier with weights: how much of the attribution of a
+                                                    decision that changed lies on the exchanged words themselves
 
 A text is about the group that most of its exchanged words name ("She lives with her husband": women); where there are
 as many of both, it counts in the flip rate only. The exact McNemar test goes with the decision gap. 0 is a classifier
@@ -25,12 +27,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from auditkit import stats
-from auditkit.errors import DataError, InputError, UnknownName
+from auditkit.errors import DataError, InputError, MissingCapability, UnknownName
 from auditkit.measurement import Measurement
 from auditkit.mitigation.swaps import GROUPS, Swapped, Swapper
 from auditkit.models.predictions import read_table
-from auditkit.models.protocols import Classifies, Floats
+from auditkit.models.protocols import Classifies, Floats, HasModule
 from auditkit.privacy.redaction import redact
+from auditkit.probes import flip_attribution
 from auditkit.probes.base import ItemScore, ProbeResult
 from auditkit.probes.evidence import adjust_p_values, extremes, random_weights_nulls, subset, summarize, undefined
 
@@ -81,6 +84,7 @@ class CounterfactualFlips:
         positive: the favourable label; may be left out for a classifier with two labels, the second of which it is.
         limit: at most so many texts, drawn at random.
         null_items: on how many texts the random-weights null is computed.
+        explained: of at most so many texts whose decision changed the words are explained; 0 for none.
         redact: show of the most affected texts only the exchanged words, the length and a mark.
     """
 
@@ -90,6 +94,7 @@ class CounterfactualFlips:
     positive: str | int = ""
     limit: int = 2_000
     null_items: int = 100
+    explained: int = 24
     redact: bool = True
 
     needs: ClassVar[tuple[type, ...]] = (Classifies,)
@@ -97,8 +102,11 @@ class CounterfactualFlips:
 
     def __post_init__(self) -> None:
         Swapper(self.kinds)
-        if self.limit < 1 or self.null_items < 1:
-            raise InputError(f"limit={self.limit}, null_items={self.null_items}; expected 1 or more")
+        if self.limit < 1 or self.null_items < 1 or self.explained < 0:
+            raise InputError(
+                f"limit={self.limit}, null_items={self.null_items}, explained={self.explained}; expected at least 1, 1 "
+                "and 0"
+            )
 
     def measure(self, model: Any, rng: np.random.Generator) -> ProbeResult:
         """Flip rate and gaps of each kind of swap.
@@ -123,6 +131,10 @@ class CounterfactualFlips:
             for scores in self._scores(flips, table):
                 measurements.append(self._measurement(scores, flips, nulls, model, rng))
                 items += scores
+            if self.explained and isinstance(model, HasModule):
+                explained = self._explain(model, flips, table, column, rng)
+                measurements += explained.measurements
+                items += explained.items
         return ProbeResult(adjust_p_values(measurements), items)
 
     def _texts(self, model: Any, rng: np.random.Generator) -> pd.DataFrame:
@@ -215,6 +227,29 @@ class CounterfactualFlips:
             null=0.0 if metric == "probability_gap" else None, bounds=(-100, 100) if gap else (0, 100),
             details=details,
         )  # fmt: skip
+
+    def _explain(
+        self, model: Any, flips: Flips, table: pd.DataFrame, column: int, rng: np.random.Generator
+    ) -> ProbeResult:
+        """How much of the attribution of changed decisions lies on the exchanged words."""
+        id = f"{self.id}/{flips.kind}/attribution_share"
+        about: dict[str, Any] = {"unit": "%", "method": flip_attribution.METHOD, "source": flip_attribution.SOURCE}
+        flipped = np.flatnonzero(flips.flipped).tolist()
+        chosen = [flipped[i] for i in subset(len(flipped), self.explained, rng)]
+        texts, swapped = [flips.texts[i] for i in chosen], [flips.swapped[i] for i in chosen]
+        try:
+            if not chosen:
+                raise DataError(f"none of {len(flips.rows)} decisions changed, so there is none to explain")
+            shares, details = flip_attribution.shares_of_exchanged_words(
+                model, texts, swapped, model.labels[column], seed=int(rng.integers(2**31))
+            )
+        except (InputError, MissingCapability) as e:
+            about |= {"status": "undefined", "details": {"reason": str(e)}}
+            return ProbeResult([Measurement(id=id, value=None, **about)])
+        of_rows = table.iloc[[flips.rows[i] for i in chosen]]
+        rows = zip(of_rows["id"], shares.tolist(), of_rows["cluster"], strict=True)
+        items = [ItemScore(id, *row) for row in rows]
+        return ProbeResult([summarize(items, ideal=None, bounds=(0, 100), rng=rng, details=details, **about)], items)
 
     def _extremes(self, flips: Flips) -> list[dict[str, Any]]:
         """The texts whose probability changes most, with the words that were exchanged."""

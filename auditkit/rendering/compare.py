@@ -81,7 +81,6 @@ class Change:
             number(self.n) if self.n else ABSENT,
         )
 
-
     def to_json(self) -> dict[str, Any]:
         """The same as plain values; of each measurement without its details, which the reports hold."""
         return {

@@ -17,6 +17,7 @@ from auditkit.rendering import (
     fairness,
     glossary,
     mitigation,
+    model_mitigation,
     narrative,
     privacy_audit,
     svg,
@@ -109,6 +110,7 @@ class ProbeSection:
     attack: AttackSection | None = None
     fairness: fairness.GroupFairness | None = None
     mitigation: mitigation.Mitigation | None = None
+    model_mitigation: model_mitigation.ModelMitigation | None = None
     compression: compression.Compression | None = None
     explanation: explanation.Explanation | None = None
 
@@ -154,9 +156,10 @@ def _section(id: str, probe: str, rows: Sequence[Row], scores: Mapping[str, Sequ
     attack = None if private else privacy_audit.arrange(id, measured, outcomes, scores)
     fair = fairness.arrange(id, measured)
     mitigated = mitigation.arrange(id, measured)
+    models = model_mitigation.arrange(id, measured)
     explained = explanation.arrange(id, measured)
     compressed = compression.arrange(id, measured)
-    arranged = private or attack or fair or mitigated or compressed or (explained and explained.sets)
+    arranged = private or attack or fair or mitigated or models or compressed or (explained and explained.sets)
     drawn = [] if arranged else _charted_metrics(rows)
     figures = [_figure(f"{id}-{i}", [r for r in rows if r.metric == metric]) for i, metric in enumerate(drawn)]
     extremes = [] if attack else _extremes(measured)
@@ -177,6 +180,7 @@ def _section(id: str, probe: str, rows: Sequence[Row], scores: Mapping[str, Sequ
         attack=attack,
         fairness=fair,
         mitigation=mitigated,
+        model_mitigation=models,
         compression=compressed,
         explanation=explained,
     )

@@ -83,26 +83,38 @@ def compared():
 
 def test_nothing_done_is_no_change_at_all(compared):
     for name in ("quality_loss", "gap/all/mean/worsening"):
-        m = compared[f"mitigation/nothing_at_all/{name}"]
+        m = compared[f"model_mitigation/nothing_at_all/{name}"]
         assert (m.value, m.interval.low, m.interval.high) == (0, 0, 0)
-    assert compared["mitigation/nothing_at_all/agreement"].value == 100
-    assert compared["mitigation/nothing_at_all/perplexity"].value == compared["mitigation/before/perplexity"].value
+    assert compared["model_mitigation/nothing_at_all/agreement"].value == 100
+    assert (
+        compared["model_mitigation/nothing_at_all/perplexity"].value
+        == compared["model_mitigation/before/perplexity"].value
+    )
 
 
 def test_a_planted_cure_has_its_size_and_its_price(compared):
-    worsening = compared["mitigation/a_cure/gap/all/mean/worsening"]
+    worsening = compared["model_mitigation/a_cure/gap/all/mean/worsening"]
     assert worsening.value == pytest.approx(-0.5)
     assert worsening.interval.high < 0
-    assert compared["mitigation/a_cure/gap/all/mean"].value == pytest.approx(1.45)
-    loss = compared["mitigation/a_cure/quality_loss"]
+    assert compared["model_mitigation/a_cure/gap/all/mean"].value == pytest.approx(1.45)
+    loss = compared["model_mitigation/a_cure/quality_loss"]
     assert loss.interval.low > 0
-    before, after = (compared[f"mitigation/{m}/perplexity"].value for m in ("before", "a_cure"))
+    before, after = (compared[f"model_mitigation/{m}/perplexity"].value for m in ("before", "a_cure"))
     assert loss.value == pytest.approx(math.log(after / before))
     assert loss.details["mitigation"] == "a cure"
 
 
+def test_what_surely_moved_is_counted(compared):
+    for method, nearer in (("nothing_at_all", 0), ("a_cure", 1)):
+        for name, count in (("biases_nearer", nearer), ("biases_farther", 0)):
+            m = compared[f"model_mitigation/{method}/{name}"]
+            assert (m.value, m.n) == (count, 1)
+    assert compared["model_mitigation/a_cure/biases_nearer"].details["measurements"] == ["gap/all/mean"]
+    assert compared["model_mitigation/a_cure/gap/all/mean/worsening"].details["p_value_holm"] < 0.05
+
+
 def test_a_method_that_fails_is_reported_and_the_others_are_measured(compared):
-    failed = compared["mitigation/failing/quality_loss"]
+    failed = compared["model_mitigation/failing/quality_loss"]
     assert (failed.status, failed.details["reason"]) == ("undefined", "none of 2 texts names a group")
 
 

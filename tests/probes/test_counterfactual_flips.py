@@ -5,11 +5,13 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from auditkit.errors import DataError, InputError, UnknownName
+from auditkit.errors import DataError, InputError, MissingCapability, UnknownName
 from auditkit.probes.base import generator
 from auditkit.probes.counterfactual_flips import CounterfactualFlips
 from auditkit.testing import check_probe
+from tests.explain.explained_models import linear_bag
 
 
 class BagOfWords:
@@ -133,6 +135,60 @@ def test_the_null_comes_from_random_weights(texts):
     null = measured(BagOfWords(), texts)["gender/flip_rate"].details["validity"]["null"]
     assert null["seeds"] == [0, 1, 2]
     assert max(null["values"]) > 0
+
+
+def linear(**weights):
+    """A classifier with weights: the log-odds of "good" are the sum of those of its words."""
+    model = linear_bag()
+    with torch.no_grad():
+        for parameter in model.module.parameters():
+            parameter.zero_()
+        model.module.head.weight[1, 0] = 1
+        for word, weight in weights.items():
+            model.module.words.weight[model.tokenizer.convert_tokens_to_ids(word), 0] = weight
+    return model
+
+
+@pytest.fixture
+def people(tmp_path):
+    path = tmp_path / "people.csv"
+    lines = [f"the {job} said that {who} was tired ." for job in ("doctor", "nurse") for who in ("she", "he")]
+    pd.DataFrame({"text": lines}).to_csv(path, index=False)
+    return str(path)
+
+
+def test_of_changed_decisions_the_share_of_the_exchanged_words_is_exact_where_it_is_known(people):
+    share = measured(linear(she=3.0, he=-3.0, doctor=1.0), people)["gender/attribution_share"]
+    assert share.n == 4  # every decision changes
+    assert share.value == pytest.approx((75 + 75 + 100 + 100) / 4)
+    assert share.details["words"] == {"he": 87.5, "she": 87.5}
+    assert share.details["even_share"] == pytest.approx(100 / 8)  # one of eight words, the full stop among them
+
+
+def test_a_decision_that_hangs_on_other_words_gives_the_exchanged_ones_little(people):
+    share = measured(linear(she=0.1, he=-0.1, doctor=5.0, said=-5.0), people)["gender/attribution_share"]
+    assert share.n == 2  # the doctors', where the rest is even
+    assert share.value == pytest.approx(100 * 0.1 / 10.1)
+
+
+def test_without_a_changed_decision_there_is_none_to_explain(people):
+    share = measured(linear(doctor=1.0, nurse=-1.0), people)["gender/attribution_share"]
+    assert share.status == "undefined"
+    assert "none of 4 decisions changed" in share.details["reason"]
+    assert "gender/attribution_share" not in measured(linear(she=3.0), people, explained=0)
+
+
+def test_a_model_without_gradients_says_so(people, monkeypatch):
+    def refuse(*args, **options):
+        raise MissingCapability("no gradients")
+
+    monkeypatch.setattr("auditkit.explain.attribute", refuse)
+    share = measured(linear(she=3.0, he=-3.0), people)["gender/attribution_share"]
+    assert (share.status, share.details["reason"]) == ("undefined", "no gradients")
+
+
+def test_a_classifier_without_weights_is_not_explained(texts):
+    assert "gender/attribution_share" not in measured(BagOfWords(she=-2.0), texts)
 
 
 @pytest.mark.parametrize(
