@@ -27,8 +27,11 @@ TOKENS = (12, 96)
 """Tokens in a batch of one short sentence, and of eight."""
 
 PAIRS = 9
-NEARLY = 1.25  # ratios closer than this are a tie, which the order of the candidates decides
-TOO_INEXACT = 0.05  # relative error of a product; rounding to 8 bits gives 0.01
+NEARLY = 1.25  # ratios closer than this are a tie: the smaller error decides, then the order of the candidates
+HEAD_ROWS = (
+    4096  # of an output layer that kernels are tried on: enough to tell, and a slow kernel takes seconds of more
+)
+TOO_INEXACT = 0.015  # relative error of a product; rounding activations to 8 bits gives 0.012, to 7 bits 0.018
 INSTALL_TORCHAO = "backend 'torchao' is not installed; pip install --no-deps torchao==0.18.0, or auditkit[compression]"
 
 Build = Callable[[torch.Tensor, torch.Tensor | None], nn.Module]
@@ -78,7 +81,7 @@ class Choice:
 
 
 def choose(kind: str, backend: str, shapes: Counter[tuple[int, int]], device: torch.device) -> Choice:
-    """The kind and backend that were asked for, "auto" replaced by the fastest.
+    """The kind and backend that were asked for, "auto" replaced by the fastest of those that are exact enough.
 
     Args:
         kind: "dynamic", "weight_only" or "auto".
@@ -97,19 +100,34 @@ def choose(kind: str, backend: str, shapes: Counter[tuple[int, int]], device: to
     if len(wanted) == 1:
         return Choice(*wanted[0], why="asked for", candidates=())
     tried = _tried(tuple(wanted), tuple(sorted(shapes.items())), device, torch.get_num_threads())
-    usable = [c for c in tried if c.fast > 0]
+    working = [c for c in tried if c.fast > 0]
+    usable = [c for c in working if (c.error or 0.0) <= TOO_INEXACT] or working
     if not usable:
         raise InputError(f"no int8 kernel works on {device}: " + "; ".join(f"{c.backend}: {c.note}" for c in tried))
     fastest = max(c.fast for c in usable)
-    taken = next(c for c in usable if c.fast * NEARLY >= fastest)
+    near = [c for c in usable if c.fast * NEARLY >= fastest]
+    taken = min(near, key=lambda c: round(c.error or 0.0, 3))
     return Choice(taken.kind, taken.backend, _reason(taken, fastest, len(tried)), tried)
 
 
 def _reason(taken: Candidate, fastest: float, tried: int) -> str:
     if fastest < 1:
         return f"none of {tried} candidates is faster than float32 here; this one has {taken.fast:.2f} of its speed"
-    tie = f", within {NEARLY - 1:.0%} of it: their order decides" if taken.fast < fastest else ""
+    tie = f", within {NEARLY - 1:.0%} of it, with the smaller error" if taken.fast < fastest else ""
     return f"{taken.fast:.2f} times as fast as float32 on this device; the fastest of {tried} candidates{tie}"
+
+
+def choose_for_table(rows: int, inputs: int, device: torch.device) -> str:
+    """The kernel of an output layer that shares its int8 rows with the word table.
+
+    "int_mm" reads the rows as they lie in the table. "engine" packs a copy of its own, so it is taken only where it is
+    faster than float32 and int_mm is not.
+    """
+    if device.type != "cpu" or not engine_works():
+        return "int_mm"
+    wanted, shapes = (("dynamic", "int_mm"), ("dynamic", "engine")), (((min(rows, HEAD_ROWS), inputs), 1),)
+    in_place, packed = _tried(wanted, shapes, device, torch.get_num_threads())
+    return "engine" if packed.fast > 1 > in_place.fast else "int_mm"
 
 
 def require(backend: str, device: torch.device) -> None:
@@ -144,7 +162,7 @@ def builder(kind: str, backend: str) -> Build:
 
 @lru_cache
 def engine_works() -> bool:
-    """Whether torch's quantized engine is there and does not saturate: without VNNI some kernels overflow 16 bits."""
+    """Whether torch's quantized engine is there, and multiplies exactly within the levels that it is given."""
     try:
         layer = EngineLinear.of(torch.full((16, 64), -1.0), None, kind="dynamic", kernel="engine")
         product = layer(torch.ones(4, 64))

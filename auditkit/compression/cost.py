@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from auditkit.compression.backends import timed
+from auditkit.compression.quantized_model import same_on_disk
 from auditkit.errors import InputError
 from auditkit.measurement import Interval
 from auditkit.models.batching import pad, padded
@@ -99,8 +100,7 @@ def disk_bytes(model: Any) -> int:
 
     once: dict[Any, tuple[str, torch.Tensor]] = {}
     for name, tensor in plain_tensors(model.module):
-        key = (tensor.device, tensor.data_ptr(), tensor.shape) if tensor.numel() else name
-        once.setdefault(key, (name, tensor.detach().cpu().contiguous()))
+        once.setdefault(same_on_disk(name, tensor), (name, tensor.detach().cpu().contiguous()))
     return len(save(dict(once.values())))
 
 

@@ -15,9 +15,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from auditkit.compression.backends import BACKENDS, INSTALL_TORCHAO, KINDS, builder, choose
+from auditkit.compression.backends import BACKENDS, INSTALL_TORCHAO, KINDS, builder, choose, choose_for_table
 from auditkit.compression.layers import Layer, linear_layers, refuse_quantised
-from auditkit.compression.quantized_linear import Int4Linear, QuantizedEmbedding, QuantizedLinear, quantise_rows
+from auditkit.compression.quantized_linear import (
+    EngineLinear,
+    Int4Linear,
+    QuantizedEmbedding,
+    QuantizedLinear,
+    quantise_rows,
+)
 from auditkit.compression.quantized_model import batch_effect, has_nan, put, settle, word_table
 from auditkit.errors import InputError
 from auditkit.models.weights import DTYPES
@@ -29,7 +35,8 @@ class Int8:
 
     Attributes:
         kind: "dynamic", activations in 8 bits with a scale per token; "weight_only", activations not (or in 16 bits,
-            where integers multiply faster); "auto", whichever is faster on this device.
+            where integers multiply faster); "auto", whichever is faster on this device. Where torch's quantized engine
+            would overflow (a CPU without VNNI) it gets 7 bits, or 14.
         backend: "engine" (torch's quantized engine), "int_mm" (`torch._int_mm`), "dequantize", "torchao", or "auto",
             the fastest of these on the model's own shapes.
         embeddings: whether also the word table and the output layer, whose activations are then in 8 bits.
@@ -60,7 +67,8 @@ class Int8:
         """Quantise in place.
 
         Returns:
-            layers, kind, backend, why, candidates (each with its speed-up), embeddings, batch_effect and nan.
+            layers, kind, backend, why, candidates (each with its speed-up), embeddings, embeddings_backend,
+            batch_effect and nan.
 
         Raises:
             InputError: quantised already, nothing linear, a shared weight, or a backend that is not to be had.
@@ -70,7 +78,8 @@ class Int8:
         shapes = Counter((layer.weight.shape[0], layer.weight.shape[1]) for layer in layers.values())
         choice = choose(self.kind, self.backend, shapes, device)
         build = builder(choice.kind, choice.backend)
-        table = _quantise_table(model, choice.backend) if self.embeddings else []
+        kernel = self._table_kernel(model, choice.backend) if self.embeddings else ""
+        table = _quantise_table(model, kernel) if self.embeddings else []
         for name, layer in layers.items():
             if name not in table:
                 put(model.module, name, build(layer.weight, layer.part.bias))
@@ -82,7 +91,16 @@ class Int8:
             "why": choice.why,
             "candidates": [c.to_json() for c in choice.candidates],
             "embeddings": table,
+            "embeddings_backend": kernel,
         } | _effects(model)
+
+    def _table_kernel(self, model: Any, chosen: str) -> str:
+        """What multiplies with the word table: what was asked for, where that can, else the faster one."""
+        if self.backend in ("dequantize", "int_mm") or chosen == "dequantize":
+            return chosen
+        table, _ = word_table(model.module)
+        rows, inputs = table.weight.shape
+        return choose_for_table(rows, inputs, table.weight.device)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,7 +226,7 @@ def _own_layers(module: nn.Module, names: Sequence[str]) -> dict[str, Layer]:
     return layers
 
 
-def _quantise_table(model: Any, backend: str) -> list[str]:
+def _quantise_table(model: Any, kernel: str) -> list[str]:
     """Put 8-bit twins in the place of the word table and the output layer, wherever they stand; their names.
 
     The output layer reads activations in 8 bits whatever the other layers do: nothing comes after it that its rounding
@@ -218,16 +236,16 @@ def _quantise_table(model: Any, backend: str) -> list[str]:
     dense = table.weight
     weight, scale = quantise_rows(dense)
     embedding = QuantizedEmbedding(weight, scale, dtype=dense.dtype)
-    plain = backend == "dequantize"
-    kind, kernel = ("weight_only", "dequantize") if plain else ("dynamic", "int_mm")  # reads the rows as they lie there
+    kind = "weight_only" if kernel == "dequantize" else "dynamic"
+    layer = EngineLinear if kernel == "engine" else QuantizedLinear  # the first packs the rows, the other shares them
     done = []
     for name, part in list(model.module.named_modules(remove_duplicate=False)):
         if isinstance(part, nn.Embedding) and part.weight is dense:
             put(model.module, name, embedding)
         elif isinstance(part, nn.Linear) and part.weight is dense:
-            put(model.module, name, QuantizedLinear(weight, scale, part.bias, kind=kind, kernel=kernel))
+            put(model.module, name, layer(weight, scale, part.bias, kind=kind, kernel=kernel))
         elif head is not None and part is head:
-            put(model.module, name, QuantizedLinear.of(head.weight, head.bias, kind=kind, kernel=kernel))
+            put(model.module, name, layer.of(head.weight, head.bias, kind=kind, kernel=kernel))
         else:
             continue
         done.append(name)

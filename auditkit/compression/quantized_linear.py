@@ -14,6 +14,7 @@ import copy
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, Self
 
 import torch
@@ -90,8 +91,8 @@ class QuantizedLinear(_Int8Rows):
         return self._product((x / step).round_().to(torch.int8)), step
 
     def _by_16_bits(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        high, low, step = _halves(x)
-        product = self._product(torch.cat([high, low]))
+        halves, step = _halves(x)
+        product = self._product(halves.round_().clamp_(max=LIMIT).to(torch.int8))
         return torch.add(product[len(x) :], product[: len(x)], alpha=256), step
 
     def _product(self, x: torch.Tensor) -> torch.Tensor:
@@ -137,17 +138,19 @@ class EngineLinear(QuantizedLinear):
         return out.to(x.dtype).reshape(*x.shape[:-1], self.out_features)
 
     def _engine_8_bits(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        step = _largest(x) / LIMIT
+        step = _largest(x) / (engine_levels() // 2 - 1)
         return self._engine(x / step), step
 
     def _engine_16_bits(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        high, low, step = _halves(x)
-        product = self._engine(torch.cat([high, low]).float())
-        return torch.add(product[len(x) :], product[: len(x)], alpha=256), step
+        levels = engine_levels()
+        halves, step = _halves(x, levels)
+        product = self._engine(halves)
+        return torch.add(product[len(x) :], product[: len(x)], alpha=levels), step
 
     def _engine(self, x: torch.Tensor) -> torch.Tensor:
-        """(M, K) in [-128, 127], which the kernel rounds -> (M, N) float32, times the scales of the weights."""
-        return torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(x, 1.0, 128, self._packed_params)
+        """(M, K) floats, which the kernel rounds to its levels -> (M, N) float32, times the scales of the weights."""
+        zero = engine_levels() // 2
+        return torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(x, 1.0, zero, self._packed_params)
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
@@ -262,9 +265,27 @@ def _scaled(product: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor | Non
     return product.mul_(scale) if bias is None else torch.addcmul(bias, product, scale)
 
 
-def _halves(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """(M, K) floats -> int8 high, int8 low and (M, 1) step, so that x is about (256 high + low) * step."""
-    step = _largest(x) / (256 * LIMIT)
-    whole = (x / step).round_().to(torch.int16)
-    low = whole.to(torch.int8)  # keeps the low byte, with its sign
-    return whole.add_(128).bitwise_right_shift_(8).to(torch.int8), low, step
+def _halves(x: torch.Tensor, levels: int = 256) -> tuple[torch.Tensor, torch.Tensor]:
+    """(M, K) floats -> (2 M, K) floats, high halves and then low ones, and (M, 1) step.
+
+    x is (levels * high + low) * step. High is whole, low is left to be rounded; both are at most half the levels.
+    """
+    halves = x.new_empty(2, *x.shape)
+    high, low = halves
+    step = _largest(x) / (levels * (levels // 2 - 1))
+    torch.div(x, step, out=low)
+    torch.div(low, levels, out=high).round_()
+    low.sub_(high, alpha=levels)
+    return halves.flatten(0, 1), step
+
+
+@lru_cache
+def engine_levels() -> int:
+    """How many levels of an activation torch's quantized engine multiplies exactly: 256, or 128 without VNNI.
+
+    There the kernel adds two products of 8 bits in 16, which overflow unless the activations keep to 7 bits.
+    """
+    layer = EngineLinear.of(torch.full((16, 64), -1.0), None, kind="dynamic", kernel="engine")
+    ones = torch.full((4, 64), float(LIMIT))
+    product = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(ones, 1.0, 128, layer._packed_params)
+    return 256 if torch.allclose(product, torch.full((4, 16), -64.0 * LIMIT), rtol=1e-5) else 128

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -140,10 +141,10 @@ def save_quantized(model: Any, folder: str | Path) -> Path:
     layers = {name: _recipe(part) for name, part in model.module.named_modules() if _recipe(part)}
     if not layers:
         raise InputError(f"{model.name} has no quantised layer of auditkit's; use the adapter's own way to save it")
-    owner: dict[tuple[int, torch.Size, torch.dtype], str] = {}
+    owner: dict[Any, str] = {}
     tensors, aliases = {}, {}
     for name, tensor in model.module.state_dict().items():
-        first = owner.setdefault((tensor.data_ptr(), tensor.shape, tensor.dtype), name) if tensor.numel() else name
+        first = owner.setdefault(same_on_disk(name, tensor), name)
         if first == name:
             tensors[name] = tensor.detach().cpu().contiguous()
         else:
@@ -153,6 +154,19 @@ def save_quantized(model: Any, folder: str | Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, save(tensors, metadata={"auditkit": json.dumps(header)}))
     return path
+
+
+def same_on_disk(name: str, tensor: torch.Tensor) -> Any:
+    """Equal for two tensors of a model of which one is written.
+
+    They are the same memory; or 8-bit rows with the same content, since an engine keeps a packed copy of what the word
+    table holds too.
+    """
+    if not tensor.numel():
+        return name
+    if tensor.dtype is torch.int8 and tensor.dim() == 2:
+        return hashlib.sha256(tensor.detach().cpu().contiguous().numpy().tobytes()).hexdigest(), tensor.shape
+    return tensor.device, tensor.data_ptr(), tensor.shape, tensor.dtype
 
 
 def load_quantized(folder: str | Path, model: Any) -> Any:

@@ -1,5 +1,7 @@
 """The kernel is chosen by measurement, and what cannot be had is refused in words that help."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -32,6 +34,28 @@ def test_the_fastest_candidate_is_taken(monkeypatch):
 
 def test_a_tie_is_decided_by_order_so_that_noise_decides_less(monkeypatch):
     assert choose_among(monkeypatch, candidate("engine", 1.9), candidate("int_mm", 2.0)).backend == "engine"
+
+
+def test_of_a_tie_the_more_exact_candidate_is_taken(monkeypatch):
+    rough = candidate("engine", 2.0)
+    exact = replace(candidate("engine", 1.9, kind="weight_only"), error=0.004)
+    choice = choose_among(monkeypatch, rough, exact)
+    assert choice.kind == "weight_only"
+    assert "with the smaller error" in choice.why
+    assert choose_among(monkeypatch, replace(rough, speedup={12: 3.0, 96: 3.0}), exact).kind == "dynamic"
+
+
+@pytest.mark.parametrize(
+    ("in_place", "packed", "kernel"),
+    [(2.0, 3.0, "int_mm"), (0.2, 3.0, "engine"), (0.2, 0.5, "int_mm")],
+)  # fmt: skip
+def test_the_word_table_is_copied_for_the_engine_only_where_that_is_what_makes_it_fast(
+    monkeypatch, in_place, packed, kernel
+):
+    monkeypatch.setattr(backends, "engine_works", lambda: True)
+    monkeypatch.setattr(backends, "_tried", lambda *_: (candidate("int_mm", in_place), candidate("engine", packed)))
+    assert backends.choose_for_table(30522, 384, torch.device("cpu")) == kernel
+    assert backends.choose_for_table(30522, 384, torch.device("cuda")) == "int_mm"
 
 
 def test_a_candidate_that_yields_nan_is_never_taken(monkeypatch):

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from auditkit.compression import backends
+from auditkit.compression import backends, quantized_linear
 from auditkit.compression.quantized_linear import (
     EngineLinear,
     Int4Linear,
@@ -41,14 +41,40 @@ def test_a_weight_is_off_by_at_most_half_a_step():
     assert off.max() > 0.49  # the bound is reached
 
 
-@pytest.mark.parametrize("kernel", ["int_mm", "engine"])
-def test_a_product_by_hand(kernel):
+def test_a_product_by_hand():
     # Steps of the weights: 0.01 and 0.02. The largest input 2.54 gives steps of 0.02: (127, -50, 25.4 -> 25).
     weight, x = torch.tensor([[1.27, 0.3, 0.0], [0.4, -2.54, 0.02]]), torch.tensor([[2.54, -1.0, 0.508]])
     first = (127 * 127 - 50 * 30) * 0.01 * 0.02 + 1.0
     second = (127 * 20 + 50 * 127 + 25 * 1) * 0.02 * 0.02 - 1.0
-    found = layer(weight, torch.tensor([1.0, -1.0]), "dynamic", kernel)(x)
+    found = layer(weight, torch.tensor([1.0, -1.0]), "dynamic", "int_mm")(x)
     assert found[0].tolist() == pytest.approx([first, second], rel=1e-6)
+
+
+@pytest.mark.parametrize(("levels", "x"), [(256, (127, -50, 25)), (128, (63, -25, 13))])
+def test_the_engine_multiplies_the_levels_that_it_has(monkeypatch, levels, x):
+    """The same inputs; in 128 levels the step is 2.54 / 63, so that they are 63, -24.8 and 12.6 steps."""
+    if levels > quantized_linear.engine_levels():
+        pytest.skip("this CPU's kernel overflows with 256 levels")
+    monkeypatch.setattr(quantized_linear, "engine_levels", lambda: levels)
+    weight, given = torch.tensor([[1.27, 0.3, 0.0], [0.4, -2.54, 0.02]]), torch.tensor([[2.54, -1.0, 0.508]])
+    step = 2.54 / (levels // 2 - 1)
+    first = (127 * x[0] + 30 * x[1]) * 0.01 * step
+    second = (20 * x[0] - 127 * x[1] + 1 * x[2]) * 0.02 * step
+    found = layer(weight, None, "dynamic", "engine")(given)
+    assert found[0].tolist() == pytest.approx([first, second], rel=1e-6)
+
+
+@pytest.mark.parametrize("levels", [128, 256])
+def test_halves_of_an_activation_stay_inside_the_levels_and_give_it_back(levels):
+    whole = torch.arange(levels * (levels // 2 - 1) + 1, dtype=torch.float32)
+    x = torch.cat([whole, -whole])[None]
+    halves, step = quantized_linear._halves(x, levels)
+    assert step.item() == 1.0
+    high, low = halves
+    assert torch.equal(levels * high + low, x[0])
+    assert torch.equal(high, high.round())
+    assert high.abs().max() == levels / 2 - 1
+    assert low.abs().max() == levels / 2  # two such products by 127 still fit in 16 bits where the levels are 128
 
 
 @pytest.mark.parametrize(("kind", "kernel"), KERNELS)
@@ -59,7 +85,7 @@ def test_weight_only_has_no_error_but_that_of_the_weights(kind, kernel):
     integers, scale = quantise_rows(weight)
     rounded = torch.nn.functional.linear(x, integers * scale[:, None], bias)
     error = relative_error(layer(weight, bias, kind, kernel)(x), rounded)
-    assert (1e-3 < error < 2e-2) if kind == "dynamic" else error < 1e-4
+    assert (1e-3 < error < 2e-2) if kind == "dynamic" else error < 2e-4
 
 
 @pytest.mark.parametrize("kind", backends.KINDS)
@@ -74,6 +100,7 @@ def test_a_row_is_multiplied_as_if_it_were_alone(kind, kernel):
 
 @pytest.mark.parametrize("kind", backends.KINDS)
 def test_products_of_the_largest_integers_do_not_overflow(kind):
+    """Where 256 levels would overflow (a CPU without VNNI), the engine is given 128."""
     x, weight = torch.ones(5, 4096), torch.ones(8, 4096)
     for kernel in ("int_mm", "engine"):
         assert layer(weight, None, kind, kernel)(x).flatten().tolist() == pytest.approx([4096.0] * 40, rel=1e-5)
