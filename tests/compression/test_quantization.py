@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from auditkit.compression.cost import memory_bytes
+from auditkit.compression import quantization
+from auditkit.compression.cost import disk_bytes, memory_bytes
 from auditkit.compression.layers import linear_layers
 from auditkit.compression.quantized_linear import (
     QuantizedEmbedding,
@@ -148,6 +149,25 @@ def test_torch_s_own_quantised_layers_have_a_hash():
     assert weights_sha256(quantised(0)) == weights_sha256(quantised(0)) != weights_sha256(quantised(1))
 
 
+def test_a_copy_of_the_table_that_an_engine_packs_is_written_once(monkeypatch, tmp_path):
+    dense = architecture("bert", tie_word_embeddings=True)
+    sizes = {}
+    for kernel in ("int_mm", "engine"):
+        monkeypatch.setattr(quantization, "choose_for_table", lambda *_, kernel=kernel: kernel)
+        small = compress(dense, {"int8": {"kind": "dynamic", "backend": "engine", "embeddings": True}})
+        assert small.compression[0]["embeddings_backend"] == kernel
+        path = save_quantized(small, tmp_path / kernel)
+        again = load_quantized(tmp_path / kernel, dense)
+        for a, b in zip(scores(small, TEXTS), scores(again, TEXTS), strict=True):
+            assert a.tolist() == b.tolist()
+        sizes[kernel] = (disk_bytes(small), path.stat().st_size, memory_bytes(small))
+    in_place, packed = sizes["int_mm"], sizes["engine"]
+    words = dense.module.get_input_embeddings().weight
+    assert packed[0] - in_place[0] < 8 * len(words)  # the scales, at most, and never the rows
+    assert packed[1] - in_place[1] < 8 * len(words) + 1000
+    assert packed[2] - in_place[2] >= words.numel()
+
+
 # --- on disk ---------------------------------------------------------------------------------------------------------
 
 
@@ -209,7 +229,12 @@ def test_the_shipped_masked_model_in_8_bits_is_small_and_agrees():
 
     for options, bytes_left in (({}, 0.67), ({"embeddings": True}, 0.35)):
         small = compress(dense, {"int8": options})
-        assert memory_bytes(small) <= bytes_left * memory_bytes(dense)
+        assert disk_bytes(small) <= bytes_left * disk_bytes(dense)
+        words = dense.module.get_input_embeddings().weight
+        # Where only the engine is fast, it keeps a packed copy of the table, with 12 bytes more a row.
+        copied = small.compression[0]["embeddings_backend"] == "engine"
+        packed = copied * words.shape[0] * (words.shape[1] + 12)
+        assert memory_bytes(small) - packed <= bytes_left * memory_bytes(dense)
         assert (best(small) == best(dense)).float().mean() >= 0.9
         assert parameter_count(small.module) == parameter_count(dense.module)
         assert small.compression[0]["batch_effect"] <= 1e-5
