@@ -11,6 +11,7 @@ Shapes: N outputs, K inputs, M tokens.
 from __future__ import annotations
 
 import copy
+import hashlib
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,11 @@ def quantise_rows(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return (precise / scale[:, None]).round_().clamp_(-LIMIT, LIMIT).to(torch.int8), scale
 
 
+def digest(rows: torch.Tensor) -> str:
+    """The hash of 8-bit rows: equal for a table and the copy of it that an engine has packed."""
+    return hashlib.sha256(rows.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
+
+
 class _Int8Rows(nn.Module):
     """Holds (N, K) int8 `weight` and (N,) `scale`."""
 
@@ -39,9 +45,10 @@ class _Int8Rows(nn.Module):
         """The (N, K) int8 rows and (N,) scales."""
         return self.weight, self.scale
 
-    def packed_parameters(self) -> dict[int, int]:
-        """How many parameters the rows stand for; the key tells what is shared."""
-        return {self.weight.data_ptr(): self.weight.numel()}
+    def packed_parameters(self) -> dict[Any, int]:
+        """How many parameters the rows stand for; the key, their content, tells what two parts hold."""
+        rows, _ = self.packed_weight()
+        return {digest(rows): rows.numel()}
 
 
 class QuantizedLinear(_Int8Rows):
@@ -120,10 +127,6 @@ class EngineLinear(QuantizedLinear):
         with _without_deprecations():
             weight, _ = torch.ops.quantized.linear_unpack(self._packed_params)
         return weight.int_repr(), weight.q_per_channel_scales().float()
-
-    def packed_parameters(self) -> dict[int, int]:
-        """How many parameters the weights stand for."""
-        return {id(self): self.out_features * self.in_features}
 
     @property
     def packed_bytes(self) -> int:

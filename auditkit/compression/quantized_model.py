@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +12,13 @@ import torch
 from torch import nn
 
 from auditkit.compression.backends import engine_works
-from auditkit.compression.quantized_linear import EngineLinear, Int4Linear, QuantizedEmbedding, QuantizedLinear
+from auditkit.compression.quantized_linear import (
+    EngineLinear,
+    Int4Linear,
+    QuantizedEmbedding,
+    QuantizedLinear,
+    digest,
+)
 from auditkit.errors import InputError, ModelError
 from auditkit.models.batching import Batcher
 from auditkit.models.protocols import Classifies, EmbedsText, Ints, PredictsTokens
@@ -165,7 +170,7 @@ def same_on_disk(name: str, tensor: torch.Tensor) -> Any:
     if not tensor.numel():
         return name
     if tensor.dtype is torch.int8 and tensor.dim() == 2:
-        return hashlib.sha256(tensor.detach().cpu().contiguous().numpy().tobytes()).hexdigest(), tensor.shape
+        return digest(tensor), tensor.shape
     return tensor.device, tensor.data_ptr(), tensor.shape, tensor.dtype
 
 

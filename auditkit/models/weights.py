@@ -46,7 +46,7 @@ def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
 
 def parameter_count(module: torch.nn.Module) -> int:
     """Number of distinct parameters; tied weights count once, and weights in few bits as many as they stand for."""
-    packed: dict[int, int] = {}
+    packed: dict[Any, int] = {}
     for part in module.modules():
         packed |= part.packed_parameters() if hasattr(part, "packed_parameters") else {}
     return sum(p.numel() for p in module.parameters()) + sum(packed.values())

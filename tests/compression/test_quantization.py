@@ -166,6 +166,7 @@ def test_a_copy_of_the_table_that_an_engine_packs_is_written_once(monkeypatch, t
     assert packed[0] - in_place[0] < 8 * len(words)  # the scales, at most, and never the rows
     assert packed[1] - in_place[1] < 8 * len(words) + 1000
     assert packed[2] - in_place[2] >= words.numel()
+    assert parameter_count(small.module) == parameter_count(dense.module)  # a copy is no parameter more
 
 
 # --- on disk ---------------------------------------------------------------------------------------------------------
