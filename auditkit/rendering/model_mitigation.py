@@ -6,7 +6,7 @@ Of the measurements' details, which a plug-in may fill as it likes, what does no
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from auditkit.measurement import Measurement
 from auditkit.rendering import mitigation_charts, narrative, svg
@@ -274,7 +274,6 @@ def _point(m: ModelMethod, found: Found, name: str, start: float) -> MethodPoint
 
 def _with_front(points: Sequence[MethodPoint]) -> list[MethodPoint]:
     """The same, those marked that no other one is nearer than and as able as."""
-    from dataclasses import replace
 
     def beaten(p: MethodPoint) -> bool:
         as_good = [q for q in points if q.gap <= p.gap and q.accuracy >= p.accuracy]
