@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -100,14 +100,49 @@ def of_report(report: AuditReport) -> str:
 def command(report: AuditReport, probe: str) -> str:
     """What measures the numbers of `probe` again, given the configuration of `report` as audit.yaml.
 
-    Every probe's randomness comes from the seed and its own id, so that the others need not run.
+    Every probe's randomness comes from the seed and its own id, so that the others need not run. Empty where a
+    configuration file cannot hold what the probe was given, see `from_python`.
     """
+    if from_python(report, probe):
+        return ""
     words = ["auditkit", "run", "audit.yaml", "--set", f"seed={report.seed}"]
     options = _entry(report, probe)
     text = json.dumps([options], ensure_ascii=False) if options else ""
     if text and len(text) <= LONGEST_OPTIONS:
         words += ["--set", f"probes={text}"]
     return shlex.join([*words, "--out", "repeated"])
+
+
+def from_python(report: AuditReport, probe: str | None = None) -> bool:
+    """Whether `probe`, or any where None, was given objects, or texts themselves, that no configuration file can hold.
+
+    The runner records of such texts their number and hash, and of an object its class.
+    """
+    entries = [_entry(report, probe)] if probe else report.config.get("probes")
+    return any(_beyond_a_file(e) for e in entries if isinstance(e, Mapping)) if isinstance(entries, list) else False
+
+
+def _beyond_a_file(entry: Mapping[str, Any]) -> bool:
+    """Of {name of the probe: options}."""
+    return any(
+        set(part) == {"given", "sha256"} or (len(part) == 1 and ":" in next(iter(part))) or _is_shown(part)
+        for options in entry.values()
+        for part in _mappings(options)
+    )
+
+
+def _is_shown(options: Mapping[str, Any]) -> bool:
+    """Options without a JSON form are recorded as {"options": what they print as}."""
+    return set(options) == {"options"} and isinstance(options["options"], str)
+
+
+def _mappings(value: Any) -> Iterator[Mapping[str, Any]]:
+    """`value` and what is inside it, as far as it has names."""
+    if isinstance(value, Mapping):
+        yield value
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    for part in inner:
+        yield from _mappings(part)
 
 
 def _entry(report: AuditReport, probe: str) -> Mapping[str, Any] | None:

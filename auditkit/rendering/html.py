@@ -73,6 +73,7 @@ def render(report: AuditReport) -> str:
         unknowns=narrative.unknowns(report),
         risks=sections.by_risk(found),
         commands={section.probe: citation.command(report, section.probe) for section in found},
+        repeatable=not citation.from_python(report),
         outcomes=[outcome for outcome in narrative.WORST_FIRST if any(outcome == v.outcome for v in report.verdicts)],
         citation=citation.of_report(report),
         terms=_terms(found),

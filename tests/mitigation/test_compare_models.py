@@ -10,11 +10,14 @@ import torch
 
 from auditkit.errors import DataError, InputError
 from auditkit.measurement import Interval, Measurement
+from auditkit.mitigation.equalizing import EqualizedFineTuning
+from auditkit.mitigation.fine_tuning import DropoutFineTuning
 from auditkit.mitigation.model_comparison import compare_models, slug_of
 from auditkit.models.protocols import HasModule
 from auditkit.models.weights import weights_sha256
 from auditkit.privacy.adapters import copy_of
 from auditkit.probes.base import ItemScore, ProbeResult
+from auditkit.rendering import html
 from tests.privacy import tiny_models
 
 LEARN = ["the nurse was tired", "a man was at work"]
@@ -79,6 +82,18 @@ def compared():
     report = compare_models(model, [Nothing(), Cure(), Failing()], learn=LEARN, held_out=HELD, probes=[Gap()])
     assert weights_sha256(model.module) == before
     return report
+
+
+def test_the_report_names_texts_by_number_and_hash(compared):
+    methods = [DropoutFineTuning(steps=1), EqualizedFineTuning(steps=1)]
+    report = compare_models(tiny_models.masked_bert(), methods, learn=LEARN, held_out=HELD, probes=["lpbs"])
+    ((options,),) = ([*entry.values()] for entry in report.config["probes"])
+    assert options["learn"]["given"] == len(LEARN)
+    assert options["held_out"]["given"] == len(HELD)
+    assert len(str(report.config)) < 3_000
+    for page in (html.render(report), html.render(compared)):
+        assert not [text for text in (*LEARN, *HELD) if text in page]
+        assert "repeat the call from Python" in page
 
 
 def test_nothing_done_is_no_change_at_all(compared):

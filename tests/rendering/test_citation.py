@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from auditkit import config
 from auditkit.measurement import Interval, Measurement
-from auditkit.rendering import citation
+from auditkit.rendering import citation, html
 from auditkit.report import ProbeRun
 
 
@@ -82,6 +82,27 @@ def test_a_command_repeats_the_run_where_the_probe_is_not_told_apart(make):
     assert citation.command(report, "p") == "auditkit run audit.yaml --set seed=0 --out repeated"
     long = replace(report, config={"probes": [{"p": {"texts": "x" * 5_000}}]})
     assert "probes" not in citation.command(long, "p")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"texts": {"given": 3, "sha256": "ab"}},
+        {"methods": [{"auditkit.mitigation.fine_tuning:DropoutFineTuning": {"steps": 60}}]},
+        {"options": "Comparison(task=Task(...))"},
+    ],
+    ids=["texts", "objects", "no JSON form"],
+)
+def test_no_command_is_given_for_what_no_file_can_hold(make, options):
+    report = make([m("a/x/s"), m("b/x/s")], runs=[ProbeRun("a", "ok"), ProbeRun("b", "ok")])
+    report = replace(report, config={"probes": [{"a": options}, {"b": {"texts": "texts.txt", "points": ["int8"]}}]})
+    assert citation.from_python(report)
+    assert citation.command(report, "a") == ""
+    assert "auditkit run" in citation.command(report, "b")
+    page = html.render(report)
+    assert page.count("auditkit run audit.yaml") == 1  # that of b
+    assert "called from Python" in page
+    assert "repeat the call from Python" in page
 
 
 def _file(folder):
