@@ -14,11 +14,15 @@ audit: $(INSTALLED)
 	  test $$code -le 1 || exit $$code; \
 	done
 
+# A worker for each core and one thread in each: most tests are too small for two cores. A file stays together, for
+# what its tests share.
+PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
+
 test: $(INSTALLED)
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-slow: $(INSTALLED)
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
