@@ -202,7 +202,7 @@ def _try(kind: str, backend: str, shapes: Sequence[tuple[tuple[int, int], int]],
                 x = torch.randn(tokens, inputs, generator=draw).to(device)
                 expected = dense(x)
                 error = max(error, float((small(x) - expected).norm() / expected.norm()), key=_nan_first)
-                spent[tokens] = spent[tokens] + count * _paired(partial(dense, x), partial(small, x), device)
+                spent[tokens] = spent[tokens] + count * paired(partial(dense, x), partial(small, x), device)
     except (RuntimeError, NotImplementedError, ImportError, AttributeError) as e:
         return Candidate(kind, backend, None, None, f"failed: {str(e).splitlines()[0][:120]}")
     speedup = {tokens: float(dense / small) for tokens, (dense, small) in spent.items()}
@@ -222,11 +222,11 @@ def _nan_first(x: float) -> float:
 
 
 @torch.inference_mode()
-def _paired(dense: Callable[[], Any], small: Callable[[], Any], device: torch.device) -> Any:
+def paired(first: Callable[[], Any], second: Callable[[], Any], device: torch.device) -> Any:
     """(2,) least seconds of each, run in turn: what else the machine does can only add to them."""
     for _ in range(2):
-        dense(), small()
-    times = [(timed(dense, device), timed(small, device)) for _ in range(PAIRS)]
+        first(), second()
+    times = [(timed(first, device), timed(second, device)) for _ in range(PAIRS)]
     return np.min(times, axis=0)
 
 

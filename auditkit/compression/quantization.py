@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from auditkit.compression.backends import BACKENDS, INSTALL_TORCHAO, KINDS, builder, choose, choose_for_table
+from auditkit.compression.half_precision import gain_of_widening, pays, shapes, widen
 from auditkit.compression.layers import Layer, linear_layers, refuse_quantised
 from auditkit.compression.quantized_linear import (
     EngineLinear,
@@ -176,7 +177,7 @@ class Int4:
 
 @dataclass(frozen=True, kw_only=True)
 class Cast:
-    """All weights in half precision.
+    """All weights in half precision, multiplied as is faster on this device: by torch, or widened to float32.
 
     Attributes:
         dtype: "float16" or "bfloat16".
@@ -199,13 +200,21 @@ class Cast:
     def apply(self, model: Any, rng: np.random.Generator) -> dict[str, Any]:
         """Cast in place.
 
+        Returns:
+            dtype, kernel ("native", or "widened", see `half_precision`), batch_effect and nan.
+
         Raises:
             InputError: the model is quantised.
         """
         refuse_quantised(model.module)
-        model.module.to(DTYPES[self.dtype])
+        dtype = DTYPES[self.dtype]
+        model.module.to(dtype)
+        device = next(model.module.parameters()).device
+        widened = pays(gain_of_widening(shapes(model.module), dtype, device))
+        if widened:
+            widen(model.module)
         settle(model, exact_per_row=False)
-        return {"dtype": self.dtype} | _effects(model)
+        return {"dtype": self.dtype, "kernel": "widened" if widened else "native"} | _effects(model)
 
 
 def _restriction(layers: Sequence[str]) -> str:

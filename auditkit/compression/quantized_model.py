@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from auditkit.compression.backends import engine_works
+from auditkit.compression.half_precision import WidenedLinear
 from auditkit.compression.quantized_linear import (
     EngineLinear,
     Int4Linear,
@@ -125,7 +126,7 @@ def word_table(module: nn.Module) -> tuple[nn.Embedding, nn.Linear | None]:
         words, outputs = getattr(module, "tokens", None), getattr(module, "head", None)
     if type(words) is not nn.Embedding:
         raise InputError(f"int8 embeddings: {type(module).__name__} has no plain word table; use embeddings: false")
-    return words, outputs if type(outputs) is nn.Linear else None
+    return words, outputs if type(outputs) in (nn.Linear, WidenedLinear) else None
 
 
 # --- on disk ----------------------------------------------------------------------------------------------------

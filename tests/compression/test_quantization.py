@@ -114,9 +114,11 @@ def test_half_precision_halves_the_bytes():
     small = compress(dense, {"cast": {"dtype": "bfloat16"}})
     assert small.describe()["dtype"] == "bfloat16"
     assert memory_bytes(small) * 2 == memory_bytes(dense)
-    assert small.compression == [
-        {"step": "bfloat16", "dtype": "bfloat16", "nan": False, "batch_effect": batch_effect(small)}
-    ]
+    (record,) = small.compression
+    assert record["kernel"] in ("native", "widened")  # whichever is faster here
+    assert record | {"kernel": ""} == {
+        "step": "bfloat16", "dtype": "bfloat16", "kernel": "", "nan": False, "batch_effect": batch_effect(small)
+    }  # fmt: skip
 
 
 def test_scores_that_are_not_numbers_are_reported():
