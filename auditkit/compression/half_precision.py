@@ -27,7 +27,10 @@ class WidenedLinear(nn.Linear):
 
 
 def widen(module: nn.Module) -> None:
-    """Let the linear maps of `module` widen their weights; what they hold, and share, stays as it is."""
+    """Let every `nn.Linear` of `module` widen its weights; what it holds, and shares, stays as it is.
+
+    Subclasses, and the transposed maps of GPT-2, keep torch's product.
+    """
     for part in module.modules():
         if type(part) is nn.Linear:
             part.__class__ = WidenedLinear

@@ -103,13 +103,13 @@ def command(report: AuditReport, probe: str) -> str:
     Every probe's randomness comes from the seed and its own id, so that the others need not run. Empty where a
     configuration file cannot hold what the probe was given, see `from_python`.
     """
-    if from_python(report, probe):
-        return ""
-    words = ["auditkit", "run", "audit.yaml", "--set", f"seed={report.seed}"]
     options = _entry(report, probe)
     text = json.dumps([options], ensure_ascii=False) if options else ""
-    if text and len(text) <= LONGEST_OPTIONS:
-        words += ["--set", f"probes={text}"]
+    alone = 0 < len(text) <= LONGEST_OPTIONS
+    if from_python(report, probe if alone else None):
+        return ""
+    words = ["auditkit", "run", "audit.yaml", "--set", f"seed={report.seed}"]
+    words += ["--set", f"probes={text}"] if alone else []
     return shlex.join([*words, "--out", "repeated"])
 
 

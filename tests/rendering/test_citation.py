@@ -99,6 +99,8 @@ def test_no_command_is_given_for_what_no_file_can_hold(make, options):
     assert citation.from_python(report)
     assert citation.command(report, "a") == ""
     assert "auditkit run" in citation.command(report, "b")
+    long = replace(report, config={"probes": [{"a": options}, {"b": {"texts": "x" * 5_000}}]})
+    assert citation.command(long, "b") == ""  # it would repeat the whole run, a included
     page = html.render(report)
     assert page.count("auditkit run audit.yaml") == 1  # that of b
     assert "called from Python" in page
