@@ -10,13 +10,15 @@ its measurements were judged.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import cache
 from typing import Any, Literal, get_args
 
-from auditkit.evidence.clauses import Clause, Framework, Need, frameworks
+from auditkit.evidence.clauses import Clause, Framework, Need, aspects, frameworks
 from auditkit.gate import SEVERITY, Outcome
 from auditkit.measurement import Measurement
 from auditkit.report import AuditReport
@@ -96,12 +98,14 @@ def evidence_for(report: AuditReport, only: Sequence[Framework] | None = None) -
     worst: dict[str, Outcome] = {}
     for v in report.verdicts:
         worst[v.measurement] = max(v.outcome, worst.get(v.measurement, "PASS"), key=SEVERITY.index)
-    measured = [m for m in report.measurements if m.status in ("ok", "undefined")]
+    measured = [(m, _shown_by(m)) for m in report.measurements if m.status in ("ok", "undefined")]
     chosen = frameworks() if only is None else only
     return [_evidence(clause, measured, worst) for framework in chosen for clause in framework.clauses]
 
 
-def _evidence(clause: Clause, measured: Sequence[Measurement], worst: dict[str, Outcome]) -> ClauseEvidence:
+def _evidence(
+    clause: Clause, measured: Sequence[tuple[Measurement, frozenset[str]]], worst: dict[str, Outcome]
+) -> ClauseEvidence:
     needs = tuple(NeedEvidence(need, _speaking(need, measured)) for need in clause.needs)
     found = {m.id for need in needs for m in need.measurements}
     counts = Counter(worst[id] for id in found if id in worst)
@@ -114,6 +118,17 @@ def _evidence(clause: Clause, measured: Sequence[Measurement], worst: dict[str, 
     return ClauseEvidence(clause, status, needs, outcomes)
 
 
-def _speaking(need: Need, measured: Sequence[Measurement]) -> tuple[Measurement, ...]:
-    patterns = [pattern for aspect in need.any_of for pattern in aspect.patterns]
-    return tuple(m for m in measured if any(fnmatchcase(m.id, pattern) for pattern in patterns))
+def _shown_by(m: Measurement) -> frozenset[str]:
+    """The ids of the aspects that a measurement is evidence about."""
+    return frozenset(id for id, pattern in _patterns().items() if pattern.match(m.id))
+
+
+@cache
+def _patterns() -> dict[str, re.Pattern[str]]:
+    """Of each aspect, all patterns as one: fnmatch on every clause, need and measurement took longer than drawing."""
+    return {a.id: re.compile("|".join(map(translate, a.patterns))) for a in aspects().values()}
+
+
+def _speaking(need: Need, measured: Sequence[tuple[Measurement, frozenset[str]]]) -> tuple[Measurement, ...]:
+    wanted = {aspect.id for aspect in need.any_of}
+    return tuple(m for m, shown in measured if wanted & shown)

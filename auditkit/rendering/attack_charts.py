@@ -117,7 +117,7 @@ def _rates(rates: Sequence[Rate], floor: float, x: dict[str, Any], y: dict[str, 
     ]
     base = alt.Chart(alt.InlineData(values=marks)).encode(x=alt.X("fpr:Q", **x), color=outcome_colour())
     return (
-        base.mark_rule(strokeWidth=2.2).encode(y=alt.Y("low:Q", **y), y2="high:Q"),
+        base.mark_rule(strokeWidth=2.2).encode(y=alt.Y("low:Q", **y), y2=alt.Y2("high:Q")),
         base.mark_point(filled=True, size=80, opacity=1).encode(
             y=alt.Y("value:Q", **y), shape=alt.Shape("shape:N", scale=None)
         ),
@@ -161,13 +161,13 @@ def exposure(inserted: Side | None, left_out: Side | None, *, largest: float, un
         dotted = alt.Chart(alt.InlineData(values=[{}])).mark_rule(
             strokeDash=[1, 3], strokeWidth=1.6, color=PALETTE["ink"]
         )
-        layers += [dotted.encode(x=alt.datum(unseen)), _named(unseen, "never seen", "left")]
+        layers += [dotted.encode(x=alt.XDatum(unseen)), _named(unseen, "never seen", "left")]
     for side, found, sign, colour in zip((inserted, left_out), counts, (1, -1), ("measured", "null"), strict=True):
         if side is None:
             continue
         bars = [{"low": low, "high": high, "n": sign * n} for low, high, n in found]
         rects = alt.Chart(alt.InlineData(values=bars)).mark_rect(color=PALETTE[colour], opacity=0.7)
-        layers.append(rects.encode(x=x, x2="high:Q", y=alt.Y("n:Q", **y), y2=alt.datum(0)))
+        layers.append(rects.encode(x=x, x2=alt.X2("high:Q"), y=alt.Y("n:Q", **y), y2=alt.datum(0)))
         layers += _mean(side, sign * 0.82 * reach, largest, x, y, PALETTE[colour])
     return to_svg(alt.layer(*layers), width=WIDTH, height=EXPOSURE_HEIGHT if highest else EXPOSURE_HEIGHT // 2)
 
@@ -185,9 +185,9 @@ def _mean(side: Side, height: float, largest: float, x: Any, y: dict[str, Any], 
     middle = x.copy()
     middle.shorthand = "mean:Q"
     return [
-        base.mark_rule(strokeWidth=2.2, color=colour).encode(x=x, x2="high:Q"),
+        base.mark_rule(strokeWidth=2.2, color=colour).encode(x=x, x2=alt.X2("high:Q")),
         base.mark_point(filled=True, size=80, opacity=1, color=colour).encode(x=middle),
-        name.encode(x=end, text="name:N", color=alt.value(PALETTE["ink"])),
+        name.encode(x=end, text=alt.Text("name:N"), color=alt.ColorValue(PALETTE["ink"])),
     ]
 
 
@@ -198,7 +198,7 @@ def _named(at: float, name: str, align: str) -> Any:
     text = alt.Chart(alt.InlineData(values=[{"name": name}])).mark_text(
         align=align, dx=4 if align == "right" else -4, dy=-4, baseline="bottom", fontSize=FONT_SIZE
     )
-    return text.encode(x=alt.datum(at), y=alt.value(0), text="name:N", color=alt.value(PALETTE["ink"]))
+    return text.encode(x=alt.XDatum(at), y=alt.YValue(0), text=alt.Text("name:N"), color=alt.ColorValue(PALETTE["ink"]))
 
 
 def bins(values: Sequence[float], largest: float) -> list[tuple[float, float, int]]:
@@ -231,13 +231,13 @@ def extraction(prefixes: Sequence[Completed]) -> str:
     controls = base.transform_filter("isValid(datum.control)")
     layers = [
         controls.mark_rule(strokeWidth=9, color=PALETTE["null"], opacity=0.3).encode(
-            y=alt.Y("control_low:Q", **y), y2="control_high:Q"
+            y=alt.Y("control_low:Q", **y), y2=alt.Y2("control_high:Q")
         ),
         controls.mark_point(filled=False, size=55, color=PALETTE["null"], strokeWidth=1.6).encode(
             y=alt.Y("control:Q", **y)
         ),
         base.mark_line(strokeWidth=1.2, color=PALETTE["measured"], opacity=0.6).encode(y=alt.Y("value:Q", **y)),
-        base.mark_rule(strokeWidth=2.2).encode(y=alt.Y("low:Q", **y), y2="high:Q", color=outcome_colour()),
+        base.mark_rule(strokeWidth=2.2).encode(y=alt.Y("low:Q", **y), y2=alt.Y2("high:Q"), color=outcome_colour()),
         base.mark_point(filled=True, size=80, opacity=1).encode(
             y=alt.Y("value:Q", **y), color=outcome_colour(), shape=alt.Shape("shape:N", scale=None)
         ),
@@ -282,7 +282,7 @@ def _bar(length: float, at: float, width: float, colour: str, opacity: float, x:
 
     data = alt.InlineData(values=[{"end": length, "top": at + width / 2, "bottom": at - width / 2}])
     bar = alt.Chart(data).mark_rect(color=colour, opacity=opacity)
-    return bar.encode(x=alt.X("end:Q", **x), x2=alt.datum(0), y=alt.Y("top:Q", **y), y2="bottom:Q")
+    return bar.encode(x=alt.X("end:Q", **x), x2=alt.datum(0), y=alt.Y("top:Q", **y), y2=alt.Y2("bottom:Q"))
 
 
 def _claim(claimed: float, at: float, x: Any, y: Any) -> Any:
@@ -290,7 +290,7 @@ def _claim(claimed: float, at: float, x: Any, y: Any) -> Any:
 
     data = alt.InlineData(values=[{"claimed": claimed, "top": at + 0.25, "bottom": at - 0.17}])
     rule = alt.Chart(data).mark_rule(strokeDash=[4, 3], strokeWidth=1.8, color=PALETTE["ink"])
-    return rule.encode(x=alt.X("claimed:Q", **x), y=alt.Y("top:Q", **y), y2="bottom:Q")
+    return rule.encode(x=alt.X("claimed:Q", **x), y=alt.Y("top:Q", **y), y2=alt.Y2("bottom:Q"))
 
 
 def _label(value: float, text: str, at: float, end: float, x: Any, y: Any) -> Any:
@@ -303,4 +303,4 @@ def _label(value: float, text: str, at: float, end: float, x: Any, y: Any) -> An
         align="left" if right else "right", dx=2 if right else -2, baseline="middle", fontSize=FONT_SIZE
     )
     place = {"x": alt.X("value:Q", **x), "y": alt.Y("at:Q", **y)}
-    return mark.encode(**place, text="text:N", color=alt.value(PALETTE["ink"]))
+    return mark.encode(**place, text=alt.Text("text:N"), color=alt.ColorValue(PALETTE["ink"]))

@@ -69,7 +69,7 @@ def head_grid(entropy: Sequence[Sequence[float]], roles: Sequence[Sequence[str]]
         y=alt.Y("layer:O", title="layer", axis=alt.Axis(**quiet)),
     )
     squares = base.mark_square(color=PALETTE["measured"], opacity=0.45, strokeWidth=0).encode(size=_area("focus", HEAD))
-    letters = base.mark_text(fontSize=FONT_SIZE, fontWeight=600, color=PALETTE["ink"]).encode(text="letter:N")
+    letters = base.mark_text(fontSize=FONT_SIZE, fontWeight=600, color=PALETTE["ink"]).encode(text=alt.Text("letter:N"))
     height, width = len(entropy), max(len(row) for row in entropy)
     return to_svg(alt.layer(squares, letters), width=HEAD * width, height=HEAD * height)
 

@@ -69,11 +69,11 @@ def pareto_plot(points: Sequence[PlacedPoint], *, x: str, y: str, margin: float 
     dots = base.encode(y=alt.Y("y:Q", **up), shape=alt.Shape("shape:N", scale=None))
     layers = [
         *_margin(margin, up),
-        steps.encode(y=alt.Y("y:Q", **up), color=alt.value(PALETTE["ink"]), order="x:Q"),
+        steps.encode(y=alt.Y("y:Q", **up), color=alt.ColorValue(PALETTE["ink"]), order=alt.Order("x:Q")),
         base.mark_rule(strokeWidth=9, opacity=0.3).encode(
-            y=alt.Y("band_low:Q", **up), y2="band_high:Q", color=alt.value(PALETTE["null"])
+            y=alt.Y("band_low:Q", **up), y2=alt.Y2("band_high:Q"), color=alt.ColorValue(PALETTE["null"])
         ),
-        base.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q", **up), y2="high:Q"),
+        base.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q", **up), y2=alt.Y2("high:Q")),
         dots.transform_filter("datum.on_front").mark_point(filled=True, size=80, opacity=1),
         dots.transform_filter("!datum.on_front").mark_point(filled=False, size=70, strokeWidth=1.8),
         *_names(base, up),
@@ -121,7 +121,7 @@ def _margin(margin: float | None, up: dict[str, Any]) -> list[Any]:
     zero = alt.Chart(alt.InlineData(values=[{"at": 0}])).mark_rule(strokeWidth=1, color=PALETTE["muted"])
     across = {"x": alt.value(0), "x2": alt.value(WIDTH)}
     return [
-        shade.encode(y=alt.Y("from:Q", **up), y2="to:Q", **across),
+        shade.encode(y=alt.Y("from:Q", **up), y2=alt.Y2("to:Q"), **across),
         zero.encode(y=alt.Y("at:Q", **up), **across),
     ]
 
@@ -135,8 +135,8 @@ def _names(base: Any, up: dict[str, Any]) -> list[Any]:
     return [
         base.transform_filter("datum.name != 'dense'")
         .mark_text(dy=-10, fontWeight="bold", **text)
-        .encode(y=alt.Y("top:Q", **up), text="name:N", color=ink),
+        .encode(y=alt.Y("top:Q", **up), text=alt.Text("name:N"), color=ink),
         base.transform_filter("datum.name == 'dense'")
         .mark_text(dy=15, **text)
-        .encode(y=alt.Y("y:Q", **up), text="name:N", color=ink),
+        .encode(y=alt.Y("y:Q", **up), text=alt.Text("name:N"), color=ink),
     ]

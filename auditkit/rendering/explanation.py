@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from auditkit.measurement import Measurement
-from auditkit.rendering import charts, svg
+from auditkit.rendering import svg
 from auditkit.rendering.attention_pictures import heads, mappings, matrices
-from auditkit.rendering.charts import IntervalRow
 from auditkit.rendering.evidence import is_number
 from auditkit.rendering.formatting import (
     ABSENT,
@@ -27,6 +26,7 @@ from auditkit.rendering.formatting import (
     together,
 )
 from auditkit.rendering.heat_maps import HeatMap, Trust, heat_map, trust, word_values
+from auditkit.rendering.interval_charts import IntervalRow, interval_plot
 from auditkit.rendering.private_runs import Grid
 from auditkit.rendering.private_training import Picture
 
@@ -213,17 +213,17 @@ def _range(row: Mapping[str, Any], low: str, high: str) -> str:
 def _drivers(id: str, m: Measurement) -> Picture:
     """The words that drive a preference: a chart, and a table with their p-values."""
     found = [d for d in mappings(m, "drivers") if is_number(d.get("mean"))][:MAX_DRIVERS]
-    rows = [_driver(d, i) for i, d in enumerate(found)]
+    rows = [_driver(d) for d in found]
     caption = "The words that drive it"
     picture = svg.inline(
-        charts.interval_plot(rows, axis=f"mean where the word stands{', ' + m.unit if m.unit else ''}", ideal=0.0),
+        interval_plot(rows, axis=f"mean where the word stands{', ' + m.unit if m.unit else ''}", ideal=0.0),
         id=id,
         title=caption,
         description=f"{len(rows)} words with their intervals; the table below holds the numbers.",
     )
     table = [
         [
-            row.label.rstrip("\N{ZERO WIDTH SPACE}"),
+            row.label,
             number(row.value),
             ABSENT if row.low == row.high else " to ".join(together(row.low, row.high)),
             *(number(d[key]) if is_number(d.get(key)) else ABSENT for key in ("n", "p_value", "p_value_holm")),
@@ -236,9 +236,8 @@ def _drivers(id: str, m: Measurement) -> Picture:
     return Picture(id, caption, picture, [("value", "value and its interval")], Grid(f"{len(rows)}{of}", header, table))
 
 
-def _driver(d: Mapping[str, Any], i: int) -> IntervalRow:
-    """Invisible spaces keep two words apart that look alike once they are shortened."""
+def _driver(d: Mapping[str, Any]) -> IntervalRow:
     value = float(d["mean"])
     low, high = (float(d[end]) if is_number(d.get(end)) else value for end in ("low", "high"))
     word = shortened(str(d.get("word", "")), MAX_TITLE)
-    return IntervalRow(word + "\N{ZERO WIDTH SPACE}" * i, value, min(low, value), max(high, value))
+    return IntervalRow(word, value, min(low, value), max(high, value))

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from auditkit.rendering.charts import FONT_SIZE, ROW_HEIGHT, to_svg
+from auditkit.rendering import drawing
+from auditkit.rendering.charts import FONT_SIZE, to_svg
+from auditkit.rendering.drawing import ROW_HEIGHT
 from auditkit.rendering.formatting import printable
 from auditkit.rendering.svg import PALETTE
 
-PANEL_WIDTH = 82
 LABEL_WIDTH = 120
+LABEL_LENGTH = 18  # characters that have room at 11 pixels
+PANEL_WIDTH = 82
+PANEL_LENGTH = 13
+PANELS_START = LABEL_WIDTH + 12
+PANEL_STEP = PANEL_WIDTH + 16
+HEADER_HEIGHT, TICKS_HEIGHT = 20, 24
 CURVE_HEIGHT = 120
 CURVES_WIDTH = 420  # of a row
 CURVES_A_ROW = 3
@@ -59,31 +66,39 @@ def group_dots(dots: Sequence[GroupDot], *, overall: Mapping[str, float]) -> str
     Returns:
         An SVG in the colours of `svg.PALETTE`.
     """
-    import altair as alt
+    metrics, groups = (list(dict.fromkeys(getattr(dot, name) for dot in dots)) for name in ("metric", "group"))
+    bottom = HEADER_HEIGHT + ROW_HEIGHT * len(groups)
+    rows = {group: HEADER_HEIGHT + ROW_HEIGHT // 2 + ROW_HEIGHT * i for i, group in enumerate(groups)}
+    panels = {metric: PANELS_START + PANEL_STEP * i for i, metric in enumerate(metrics)}
+    parts = [drawing.text(LABEL_WIDTH, y + 4, g, room=LABEL_LENGTH, anchor="end") for g, y in rows.items()]
+    for metric, start in panels.items():
+        parts += _panel(metric, start, bottom, overall.get(metric))
+    for dot in dots:
+        parts += _dot(dot, panels[dot.metric], rows[dot.group])
+    return drawing.picture(PANELS_START + PANEL_STEP * len(metrics), bottom + TICKS_HEIGHT, parts)
 
-    metrics, groups = (list(dict.fromkeys(printable(getattr(d, name)) for d in dots)) for name in ("metric", "group"))
-    marks = [
-        asdict(d) | {"group": printable(d.group), "metric": printable(d.metric), "overall": overall.get(d.metric)}
-        for d in dots
-    ]
-    axis = alt.Axis(
-        labelLimit=LABEL_WIDTH, domain=False, ticks=False, grid=False, labelPadding=8, minExtent=LABEL_WIDTH
-    )
-    y = alt.Y("group:N", scale=alt.Scale(domain=groups), title=None, axis=axis)
-    base = alt.Chart().encode(y=y)
-    x: dict[str, Any] = {"title": None, "scale": alt.Scale(domain=[0, 1]), "axis": alt.Axis(values=TICKS, format="~g")}
-    points = base.encode(x=alt.X("value:Q", **x), color=alt.value(PALETTE["measured"]))
-    layers = [
-        base.transform_filter("isValid(datum.overall)")
-        .mark_rule(strokeDash=[4, 3], strokeWidth=1.2, color=PALETTE["ink"])
-        .encode(x=alt.X("overall:Q", **x), y=alt.value(0), y2=alt.value(ROW_HEIGHT * len(groups))),
-        base.mark_rule(strokeWidth=2, color=PALETTE["measured"]).encode(x=alt.X("low:Q", **x), x2="high:Q"),
-        points.transform_filter("!datum.small").mark_point(filled=True, size=55, opacity=1),
-        points.transform_filter("datum.small").mark_point(filled=False, size=45, strokeWidth=1.5),
-    ]
-    panel = alt.layer(*layers).properties(width=PANEL_WIDTH, height=ROW_HEIGHT * len(groups))
-    column = alt.Column("metric:N", sort=metrics, title=None, header=_header())
-    return to_svg(panel.facet(column=column, data=alt.InlineData(values=marks), spacing=12))
+
+def _panel(metric: str, start: float, bottom: float, overall: float | None) -> Iterator[str]:
+    """The name, the grid from 0 to 1 and the line for everybody of one panel."""
+    at = {tick: start + PANEL_WIDTH * tick for tick in TICKS}
+    yield drawing.text(start + PANEL_WIDTH / 2, HEADER_HEIGHT - 6, metric, room=PANEL_LENGTH)
+    yield drawing.grid(at.values(), HEADER_HEIGHT, bottom + 5)
+    yield drawing.base(start, start + PANEL_WIDTH, bottom)
+    for tick, x in at.items():
+        yield drawing.text(x, bottom + 17, f"{tick:g}", room=3)
+    if overall is not None:
+        yield drawing.upright(_across(start, overall), HEADER_HEIGHT, bottom)
+
+
+def _dot(dot: GroupDot, start: float, y: float) -> Iterator[str]:
+    yield drawing.across(_across(start, dot.low), _across(start, dot.high), y, "measured", 'stroke-width="2"')
+    mark, radius = (drawing.ring, 3.4) if dot.small else (drawing.dot, 3.7)
+    yield mark(_across(start, dot.value), y, radius, "measured")
+
+
+def _across(start: float, rate: float) -> float:
+    """Where a rate lies in the panel that begins at `start`."""
+    return round(start + PANEL_WIDTH * max(0.0, min(1.0, rate)), 1)
 
 
 def calibration_curves(points: Sequence[CurvePoint]) -> str:
@@ -103,8 +118,8 @@ def calibration_curves(points: Sequence[CurvePoint]) -> str:
     y: dict[str, Any] = {"title": "share of positives", **share}
     diagonal = alt.Chart().mark_rule(strokeDash=[4, 3], strokeWidth=1.2, color=PALETTE["ink"])
     layers = [
-        diagonal.encode(x=alt.value(0), x2=alt.value(width), y=alt.value(CURVE_HEIGHT), y2=alt.value(0)),
-        base.mark_rule(strokeWidth=1.8, color=PALETTE["measured"]).encode(y=alt.Y("low:Q", **y), y2="high:Q"),
+        diagonal.encode(x=alt.XValue(0), x2=alt.X2Value(width), y=alt.YValue(CURVE_HEIGHT), y2=alt.Y2Value(0)),
+        base.mark_rule(strokeWidth=1.8, color=PALETTE["measured"]).encode(y=alt.Y("low:Q", **y), y2=alt.Y2("high:Q")),
         base.mark_line(strokeWidth=1.2, color=PALETTE["measured"], opacity=0.6).encode(y=alt.Y("share:Q", **y)),
         base.mark_point(filled=True, size=32, opacity=1, color=PALETTE["measured"]).encode(y=alt.Y("share:Q", **y)),
     ]
@@ -133,11 +148,11 @@ def roc_curves(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:
     line = alt.Chart().mark_line(strokeWidth=2, color=PALETTE["measured"])
     diagonal = alt.Chart().mark_rule(strokeDash=[4, 3], strokeWidth=1.2, color=PALETTE["ink"])
     layers = [
-        diagonal.encode(x=alt.value(0), x2=alt.value(width), y=alt.value(CURVE_HEIGHT), y2=alt.value(0)),
+        diagonal.encode(x=alt.XValue(0), x2=alt.X2Value(width), y=alt.YValue(CURVE_HEIGHT), y2=alt.Y2Value(0)),
         line.encode(
             x=alt.X("fpr:Q", title="false positive rate", **share),
             y=alt.Y("tpr:Q", title="true positive rate", **share),
-            order="at:Q",
+            order=alt.Order("at:Q"),
         ),
     ]
     panel = alt.layer(*layers).properties(width=width, height=CURVE_HEIGHT)

@@ -54,9 +54,11 @@ def trend(points: Sequence[TrendPoint], *, reports: int, axis: str, ideal: float
     marked = base.transform_filter("datum.marks != ''")
     layers = [
         marked.mark_rule(strokeDash=[1, 3], strokeWidth=1.4, color=PALETTE["muted"]),
-        marked.mark_text(dy=-6, fontSize=FONT_SIZE - 1, color=PALETTE["muted"]).encode(y=alt.value(0), text="marks:N"),
+        marked.mark_text(dy=-6, fontSize=FONT_SIZE - 1, color=PALETTE["muted"]).encode(
+            y=alt.YValue(0), text=alt.Text("marks:N")
+        ),
         base.mark_line(strokeWidth=1, color=PALETTE["null"]).encode(y=alt.Y("value:Q", **y), detail="stretch:N"),
-        base.mark_rule(strokeWidth=2.2).encode(y=alt.Y("low:Q", **y), y2="high:Q", color=outcome_colour()),
+        base.mark_rule(strokeWidth=2.2).encode(y=alt.Y("low:Q", **y), y2=alt.Y2("high:Q"), color=outcome_colour()),
         base.mark_point(filled=True, size=70, opacity=1).encode(
             y=alt.Y("value:Q", **y), color=outcome_colour(), shape=alt.Shape("shape:N", scale=None)
         ),

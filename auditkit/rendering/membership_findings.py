@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from auditkit.measurement import Measurement
-from auditkit.rendering import attack_charts, charts, evidence, svg
+from auditkit.rendering import attack_charts, evidence, svg
 from auditkit.rendering.attack_findings import (
     JUDGED,
     MAX_TEXT,
@@ -19,6 +19,7 @@ from auditkit.rendering.attack_findings import (
 )
 from auditkit.rendering.evidence import is_number
 from auditkit.rendering.formatting import ABSENT, number, plain, scalar, shortened
+from auditkit.rendering.interval_charts import IntervalRow, interval_plot
 from auditkit.rendering.membership_claims import Attack, claims, invalid, read_attacks
 from auditkit.rendering.private_runs import Grid
 
@@ -147,7 +148,7 @@ def _groups(id: str, strongest: Attack, outcomes: Mapping[str, str]) -> Iterator
         return
     caption = f"Which group is more exposed: AUC by group, {strongest.name}"
     picture = svg.inline(
-        charts.interval_plot(drawn[:MAX_GROUPS], axis="AUC", ideal=0.5),
+        interval_plot(drawn[:MAX_GROUPS], axis="AUC", ideal=0.5),
         id=f"{id}-groups",
         title=caption,
         description=f"{len(drawn[:MAX_GROUPS])} groups with their intervals; the table below holds the numbers.",
@@ -180,10 +181,10 @@ def _area_of(metrics: Mapping[str, Measurement]) -> float:
     return -1.0 if m is None or m.value is None else m.value
 
 
-def _group_row(group: str, m: Measurement, outcomes: Mapping[str, str]) -> charts.IntervalRow:
+def _group_row(group: str, m: Measurement, outcomes: Mapping[str, str]) -> IntervalRow:
     value = m.value or 0.0
     low, high = (m.interval.low, m.interval.high) if m.interval else (value, value)
-    return charts.IntervalRow(group, value, low, high, outcome=outcomes.get(m.id, ""))
+    return IntervalRow(group, value, low, high, outcome=outcomes.get(m.id, ""))
 
 
 def _records(id: str, attacks: Sequence[Attack]) -> Iterator[Finding]:

@@ -104,9 +104,9 @@ def accuracy_plane(points: Sequence[MethodPoint], *, x: str, y: str) -> str:
         .encode(x=across),
         base.transform_filter("datum.on_front")
         .mark_line(interpolate="step-after", strokeDash=[4, 3], strokeWidth=1.2, color=PALETTE["ink"])
-        .encode(order="gap:Q"),
-        base.mark_rule(**whisker).encode(x=alt.X("gap_low:Q"), x2="gap_high:Q", color=colour),
-        base.mark_rule(**whisker).encode(y=alt.Y("accuracy_low:Q"), y2="accuracy_high:Q", color=colour),
+        .encode(order=alt.Order("gap:Q")),
+        base.mark_rule(**whisker).encode(x=alt.X("gap_low:Q"), x2=alt.X2("gap_high:Q"), color=colour),
+        base.mark_rule(**whisker).encode(y=alt.Y("accuracy_low:Q"), y2=alt.Y2("accuracy_high:Q"), color=colour),
         *_arrows(plane, points, across, up),
         base.transform_filter("datum.on_front")
         .mark_point(filled=True, size=85, opacity=1)
@@ -155,7 +155,7 @@ def _arrows(plane: _Plane, points: Sequence[MethodPoint], across: Any, up: Any) 
         return
     arrows = alt.Chart(alt.InlineData(values=marks)).encode(x=across, y=up)
     shaft = arrows.mark_rule(strokeWidth=1.1, color=PALETTE["null"], opacity=0.6)
-    yield shaft.encode(x2="from_gap:Q", y2="from_accuracy:Q")
+    yield shaft.encode(x2=alt.X2("from_gap:Q"), y2=alt.Y2("from_accuracy:Q"))
     head = arrows.mark_point(filled=True, shape="triangle", size=42, opacity=1, color=PALETTE["null"])
     yield head.encode(angle=alt.Angle("turned:Q", scale=None))
 
@@ -177,7 +177,7 @@ def _names(plane: _Plane, points: Sequence[MethodPoint], across: Any, up: Any) -
         taken.append(spot)
         gap, accuracy = plane.value(*spot)
         marks.append({"gap": gap, "accuracy": accuracy, "name": printable(p.name)})
-    base = alt.Chart(alt.InlineData(values=marks)).encode(x=across, y=up, text="name:N")
+    base = alt.Chart(alt.InlineData(values=marks)).encode(x=across, y=up, text=alt.Text("name:N"))
     return base.mark_text(
         fontSize=FONT_SIZE, fontWeight="bold", align="center", baseline="middle", color=PALETTE["ink"]
     )

@@ -77,12 +77,12 @@ def utility_curve(points: Sequence[Utility], *, axis: str, without_privacy: Leve
     base = alt.Chart(alt.InlineData(values=marks)).encode(x=x)
     layers = [
         base.mark_line(strokeWidth=1.2, color=PALETTE["measured"], opacity=0.6).encode(y=alt.Y("value:Q", **y)),
-        base.mark_rule(strokeWidth=2.2).encode(y=alt.Y("low:Q", **y), y2="high:Q", color=outcome_colour()),
+        base.mark_rule(strokeWidth=2.2).encode(y=alt.Y("low:Q", **y), y2=alt.Y2("high:Q"), color=outcome_colour()),
         base.mark_point(filled=True, size=80, opacity=1).encode(
             y=alt.Y("value:Q", **y), color=outcome_colour(), shape=alt.Shape("shape:N", scale=None)
         ),
         base.mark_text(dy=-6, baseline="bottom", fontSize=FONT_SIZE, color=PALETTE["ink"]).encode(
-            y=alt.Y("high:Q", **y), text="label:N"
+            y=alt.Y("high:Q", **y), text=alt.Text("label:N")
         ),
     ]
     if without_privacy is not None:
@@ -101,9 +101,13 @@ def _level(level: Level, points: Sequence[Utility], x: Any, y: dict[str, Any], l
         align="left", dx=4, dy=-6 if above else 6, baseline="bottom" if above else "top", fontSize=FONT_SIZE
     )
     return [
-        base.mark_area(color=PALETTE["null"], opacity=0.22).encode(y=alt.Y("low:Q", **y), y2="high:Q"),
+        base.mark_area(color=PALETTE["null"], opacity=0.22).encode(y=alt.Y("low:Q", **y), y2=alt.Y2("high:Q")),
         base.mark_line(strokeDash=[4, 3], strokeWidth=1.4, color=PALETTE["ink"]).encode(y=alt.Y("value:Q", **y)),
-        name.encode(y=alt.Y(("high" if above else "low") + ":Q", **y), text="label:N", color=alt.value(PALETTE["ink"])),
+        name.encode(
+            y=alt.Y(("high" if above else "low") + ":Q", **y),
+            text=alt.Text("label:N"),
+            color=alt.ColorValue(PALETTE["ink"]),
+        ),
     ]
 
 
@@ -125,14 +129,14 @@ def norm_histogram(edges: Sequence[float], counts: Sequence[int], *, max_grad_no
     axis = alt.Axis(values=log_ticks(low, high), format="~g")
     x = alt.X("low:Q", title="norm of one gradient, before clipping", scale=scale, axis=axis)
     bars = alt.Chart(alt.InlineData(values=bins)).mark_rect(color=PALETTE["measured"], opacity=0.75)
-    layers = [bars.encode(x=x, x2="high:Q", y=alt.Y("n:Q", title="gradients"), y2=alt.datum(0))]
+    layers = [bars.encode(x=x, x2=alt.X2("high:Q"), y=alt.Y("n:Q", title="gradients"), y2=alt.datum(0))]
     if max_grad_norm is not None:
         left = math.log(max_grad_norm / low) > math.log(high / max_grad_norm)  # the name goes where there is room
         text = alt.Chart(alt.InlineData(values=[{"name": f"C = {max_grad_norm:g}"}])).mark_text(
             align="right" if left else "left", dx=-5 if left else 5, dy=-4, baseline="bottom", fontSize=FONT_SIZE
         )
         place = {"x": alt.datum(max_grad_norm), "y": alt.value(0), "text": "name:N"}
-        layers += [reference_line(x=max_grad_norm), text.encode(**place, color=alt.value(PALETTE["ink"]))]
+        layers += [reference_line(x=max_grad_norm), text.encode(**place, color=alt.ColorValue(PALETTE["ink"]))]
     return to_svg(alt.layer(*layers), width=HISTOGRAM_WIDTH, height=HISTOGRAM_HEIGHT)
 
 
@@ -153,7 +157,9 @@ def epsilon_by_epoch(lines: Sequence[Spending]) -> str:
         layers.append(base.mark_point(filled=True, size=38, shape=SERIES[i % len(SERIES)], color=PALETTE["measured"]))
         end = [{"epoch": line.epochs[-1], "at": height * highest, "name": printable(line.label)}]
         name = alt.Chart(alt.InlineData(values=end)).mark_text(align="left", dx=8, fontSize=FONT_SIZE)
-        layers.append(name.encode(x=x, y=alt.Y("at:Q", **y), text="name:N", color=alt.value(PALETTE["ink"])))
+        layers.append(
+            name.encode(x=x, y=alt.Y("at:Q", **y), text=alt.Text("name:N"), color=alt.ColorValue(PALETTE["ink"]))
+        )
     return to_svg(alt.layer(*layers), width=WIDTH - 80, height=HEIGHT)
 
 

@@ -25,6 +25,7 @@ from auditkit.rendering import (
 from auditkit.rendering.attack_findings import AttackSection
 from auditkit.rendering.descriptions import Description, describe
 from auditkit.rendering.formatting import number, plain, quantity, scalar, sentence_case, shortened
+from auditkit.rendering.interval_charts import IntervalRow, interval_plot
 from auditkit.rendering.private_training import PrivateTrainings, arrange
 from auditkit.rendering.tables import Row, Table, as_row, as_table, with_ways
 from auditkit.report import AuditReport
@@ -226,7 +227,7 @@ def _figure(id: str, rows: Sequence[Row]) -> Figure:
         caption=caption,
         primary=id.endswith("-0") or any(r.outcome for r in rows),
         svg=svg.inline(
-            charts.interval_plot(drawn, axis=metric + (f", {unit}" if unit else ""), ideal=ideal),
+            interval_plot(drawn, axis=metric + (f", {unit}" if unit else ""), ideal=ideal),
             id=f"chart-{id}",
             title=caption,
             description=f"{len(drawn)} values with their intervals; the table below holds the same numbers.",
@@ -239,9 +240,9 @@ def _figure(id: str, rows: Sequence[Row]) -> Figure:
     )
 
 
-def _plot_row(row: Row, value: float) -> charts.IntervalRow:
+def _plot_row(row: Row, value: float) -> IntervalRow:
     m, null = row.measurement, evidence.null(row.measurement)
-    return charts.IntervalRow(
+    return IntervalRow(
         label=row.group,
         value=value,
         low=m.interval.low if m.interval else value,

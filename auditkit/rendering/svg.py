@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from xml.etree import ElementTree
 
 from auditkit.rendering.formatting import LONGEST, shortened
@@ -23,9 +25,12 @@ _VARIABLE = {colour: f"var(--{name})" for name, colour in PALETTE.items()}
 # What only an interactive chart needs; half of the bytes.
 _DROPPED = {"role", "class", "pointer-events", "font-family", "stroke-miterlimit", "version", "width", "height"}
 _DECIMALS = re.compile(r"-?\d+\.\d{2,}")
+_PLACE = {"transform", "x1", "y1", "x2", "y2"}
+_UNMOVED = "translate(0,0)"
+_TRANSLATE = re.compile(r"translate\(([-\d.]+),([-\d.]+)\)")
 # What an attribute says anyhow: said again on every element it is a tenth of the bytes. `inline` gives the font size.
 _FONT_SIZE = "11px"
-_DEFAULTS = {("opacity", "1"), ("stroke-width", "1"), ("transform", "translate(0,0)"), ("font-size", _FONT_SIZE)}
+_DEFAULTS = {("opacity", "1"), ("stroke-width", "1"), ("transform", _UNMOVED), ("font-size", _FONT_SIZE)}
 
 
 def inline(svg: str, *, id: str, title: str, description: str) -> str:
@@ -67,7 +72,33 @@ def _clean(element: ElementTree.Element, id: str) -> None:
             kept += child
         elif not _invisible(child, element) and not (kept and _covers(child, kept[-1])):
             kept.append(child)
-    element[:] = kept
+    element[:] = _joined(kept)
+
+
+def _joined(marks: Sequence[ElementTree.Element]) -> Iterator[ElementTree.Element]:
+    """Neighbouring lines of one look as one path: a grid is one element instead of a dozen."""
+    for look, alike in groupby(marks, _look):
+        lines = list(alike)
+        if look is None or len(lines) == 1:
+            yield from lines
+        else:
+            yield ElementTree.Element("path", {**look, "d": "".join(map(_stroke, lines))})
+
+
+def _look(mark: ElementTree.Element) -> dict[str, str] | None:
+    """How a line looks, wherever it lies; None where `mark` is no line, is turned, or shines through another."""
+    if mark.tag != "line" or len(mark) or any("opacity" in name for name in mark.attrib):
+        return None
+    if not _TRANSLATE.fullmatch(mark.get("transform", _UNMOVED)):
+        return None
+    return {name: value for name, value in mark.attrib.items() if name not in _PLACE}
+
+
+def _stroke(line: ElementTree.Element) -> str:
+    """The line as a part of a path."""
+    x1, y1, x2, y2 = (float(line.get(end, 0)) for end in ("x1", "y1", "x2", "y2"))
+    x, y = map(float, _TRANSLATE.findall(line.get("transform", _UNMOVED))[0])
+    return f"M{x + x1:g},{y + y1:g}l{x2 - x1:g},{y2 - y1:g}"
 
 
 def _value(name: str, value: str, id: str) -> str:

@@ -17,14 +17,14 @@ let printed = [];
 on("beforeprint", () => { printed = open(details => !details.matches(".sensitive")); });
 on("afterprint", () => close(printed));
 
-// The outline marks the part that is being read.
+// The outline marks the part that is read.
 const links = all(".outline a").map(link => [byId(link.hash.slice(1)), link]);
 function mark() {
   const read = links.findLast(([at]) => at.offsetParent && at.getBoundingClientRect().top < innerHeight / 3);
   for (const pair of links) pair[1].ariaCurrent = pair === read ? "true" : null;
 }
 on("scroll", mark);
-mark();
+requestAnimationFrame(mark);
 
 // A column sorts its table.
 function sort(th, body) {

@@ -60,21 +60,22 @@ def test_dots_are_where_their_values_are_and_small_groups_are_hollow():
         GroupDot("b", "accuracy", 0.75, 0.5, 0.9, False),
         GroupDot("c", "accuracy", 0.5, 0.1, 0.9, True),
     ]
-    svg = fairness_charts.group_dots(dots, overall={"accuracy": 0.5})
-    circles = [(x, y, e) for x, y, e in marks(svg, "path") if "A" in e.get("d", "")]
-    filled = sorted((y, x) for x, y, e in circles if not e.get("stroke"))
-    hollow = [(y, x) for x, y, e in circles if e.get("stroke")]
-    width = fairness_charts.PANEL_WIDTH
-    assert [x for _, x in filled] == pytest.approx([0.25 * width, 0.75 * width], abs=0.01)
-    assert [x for _, x in hollow] == pytest.approx([0.5 * width], abs=0.01)
-    assert hollow[0][0] > filled[1][0] > filled[0][0]  # the rows in their order
+    svg = ElementTree.fromstring(fairness_charts.group_dots(dots, overall={"accuracy": 0.5}))
+    circles = [circle.attrib for circle in svg.findall(".//{*}circle")]
+    places = [(float(c["cx"]) - fairness_charts.PANELS_START) / fairness_charts.PANEL_WIDTH for c in circles]
+    assert places == pytest.approx([0.25, 0.75, 0.5], abs=0.002)
+    assert ["stroke" in c for c in circles] == [False, False, True]
+    heights = [float(c["cy"]) for c in circles]
+    assert heights == sorted(heights)  # the rows in their order
 
 
 def test_every_panel_has_its_line_for_everybody():
     dots = [GroupDot("a", m, 0.5, 0.4, 0.6, False) for m in ("accuracy", "precision")]
     svg = fairness_charts.group_dots(dots, overall={"accuracy": 0.25, "precision": 0.75})
-    dashed = [x for x, _, e in marks(svg, "line") if e.get("stroke-dasharray") == "4,3"]
-    assert dashed == pytest.approx([0.25 * fairness_charts.PANEL_WIDTH, 0.75 * fairness_charts.PANEL_WIDTH], abs=0.01)
+    lines = [line.attrib for line in ElementTree.fromstring(svg).findall(".//{*}line")]
+    dashed = [float(line["x1"]) for line in lines if line.get("stroke-dasharray") == "4,3"]
+    start, width = fairness_charts.PANELS_START, fairness_charts.PANEL_WIDTH
+    assert dashed == pytest.approx([start + 0.25 * width, start + fairness_charts.PANEL_STEP + 0.75 * width], abs=0.1)
 
 
 def test_a_calibrated_score_lies_on_the_dashed_line():
