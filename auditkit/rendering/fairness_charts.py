@@ -12,10 +12,10 @@ from auditkit.rendering.drawing import ROW_HEIGHT
 from auditkit.rendering.formatting import printable
 from auditkit.rendering.svg import PALETTE
 
-LABEL_WIDTH = 120
-LABEL_LENGTH = 18  # characters that have room at 11 pixels
-PANEL_WIDTH = 82
-PANEL_LENGTH = 13
+LABEL_WIDTH = 110
+LABEL_LENGTH = 17  # characters that have room at 11 pixels
+PANEL_WIDTH = 74
+PANEL_LENGTH = 15
 PANELS_START = LABEL_WIDTH + 12
 PANEL_STEP = PANEL_WIDTH + 16
 HEADER_HEIGHT, TICKS_HEIGHT = 20, 24

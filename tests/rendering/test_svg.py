@@ -113,3 +113,25 @@ def test_names_do_not_cover_other_dots():
     assert "alone" in text
     assert "o0" not in text
     assert "o4" not in text  # within a dot's width of o3
+
+
+def lines(*attributes):
+    marks = "".join(f"<line {each}/>" for each in attributes)
+    return inline(f'<svg xmlns="http://www.w3.org/2000/svg">{marks}</svg>', id="l", title="t", description="d")
+
+
+def test_neighbouring_lines_of_one_look_are_one_path():
+    grid = lines(
+        'transform="translate(10,5)" x2="0" y2="-72" stroke="#dde1e6"',
+        'x1="1" y1="2" x2="4" y2="6" stroke="#dde1e6"',
+    )
+    (path,) = ElementTree.fromstring(grid).iter("path")
+    assert path.attrib == {"stroke": "var(--rule)", "d": "M10,5l0,-72M1,2l3,4"}
+    assert "<line" not in grid
+
+
+def test_lines_that_differ_in_more_than_their_place_stay_apart():
+    for look in ('stroke="#1a1d21"', 'stroke="#dde1e6" opacity="0.3"', 'stroke="#dde1e6" transform="rotate(9)"'):
+        assert lines('x2="9" stroke="#dde1e6"', f'x2="8" {look}', f'x2="7" {look}').count("<line") >= 1
+    assert lines('x2="8" opacity="0.3"', 'x2="7" opacity="0.3"').count("<line") == 2
+    assert lines('x2="8" transform="rotate(9)"', 'x2="7" transform="rotate(9)"').count("<line") == 2
