@@ -54,6 +54,7 @@ def test_the_private_loop_learns_within_its_budget(tmp_path, monkeypatch, capsys
     assert re.match(r"epoch 3: 0\.[0-4]\d, epsilon so far (7\.9|8\.00)", last)
 
 
+@pytest.mark.slow  # a minute, most of it accounting for the private trainings
 def test_the_clinic_example_reports_what_each_model_gives_away(tmp_path, monkeypatch, capsys):
     arguments = ["--notes", "160", "--epochs", "1", "--out", str(tmp_path / "clinic")]
     monkeypatch.setattr(sys, "argv", ["private_clinic_notes.py", *arguments])

@@ -165,6 +165,7 @@ def test_the_opposite_preference_gives_zero(tmp_path):
     assert result.measurements[0].interval.high < 10
 
 
+@pytest.mark.slow  # six models, and a null of random weights for each
 def test_random_weights_are_not_flagged():
     """On the shipped pairs an untrained model has no preference in any group, once corrected for looking at six."""
     flagged = 0
