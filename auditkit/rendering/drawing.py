@@ -16,10 +16,10 @@ ROW_HEIGHT = 24
 """Of a chart with a row for each category."""
 
 
-def picture(width: float, height: float, parts: Iterable[str]) -> str:
-    """The strokes as one SVG of this size in pixels, for `svg.inline`."""
-    size = f"0 0 {width:g} {height:g}"
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{size}" fill="none">{"".join(parts)}</svg>'
+def picture(width: float, height: float, parts: Iterable[str], *, roomy: bool = False) -> str:
+    """The strokes as one SVG of this size in pixels, for `svg.inline`; a roomy one has room for larger words."""
+    size, look = f"0 0 {width:g} {height:g}", ' class="roomy"' if roomy else ""
+    return f'<svg xmlns="http://www.w3.org/2000/svg"{look} viewBox="{size}" fill="none">{"".join(parts)}</svg>'
 
 
 def text(x: float, y: float, words: str, *, room: int, anchor: str = "middle", colour: str = "ink") -> str:

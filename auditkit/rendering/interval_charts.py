@@ -20,8 +20,8 @@ AXIS_HEIGHT = 44
 LABEL_LENGTH, TITLE_LENGTH = 22, 60
 """Characters that have room at 11 pixels."""
 TICK_COUNTS = (6, 4, 3, 2)
-CHARACTER = 6.5
-"""Pixels of a digit at 11 pixels, and a little more."""
+CHARACTER = 7.7
+"""Pixels of a digit, and a little more, at the 13 pixels that a narrow screen gets."""
 LARGEST, SMALLEST = 1e300, 1e-300
 """Beyond the one, a number is drawn at the edge, for differences have no value; below the other, at zero."""
 CORNERS = {"FAIL": "M-4.5,0L0,-4.5L4.5,0L0,4.5Z", "INCONCLUSIVE": "M-4.5,-4.5h9v9h-9Z"}
@@ -81,7 +81,7 @@ def interval_plot(rows: Sequence[IntervalRow], *, axis: str, ideal: float | None
         parts.append(drawing.upright(x(ideal), 0, height))
     for i, row in enumerate(rows):
         parts += _row(row, x, ROW_HEIGHT // 2 + ROW_HEIGHT * i)
-    return drawing.picture(LABEL_WIDTH + PLOT_WIDTH + MARGIN, height + AXIS_HEIGHT, parts)
+    return drawing.picture(LABEL_WIDTH + PLOT_WIDTH + MARGIN, height + AXIS_HEIGHT, parts, roomy=True)
 
 
 def domain(numbers: Iterable[float]) -> tuple[float, float]:

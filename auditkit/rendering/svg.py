@@ -46,9 +46,9 @@ def inline(svg: str, *, id: str, title: str, description: str) -> str:
         An `<svg role="img">` without a width or height of its own, every text in it escaped.
     """
     root = ElementTree.fromstring(svg)
-    size = root.attrib.get("viewBox", "")
+    size, look = root.attrib.get("viewBox", ""), "chart roomy" if root.get("class") == "roomy" else "chart"
     _clean(root, id)
-    labels = {"role": "img", "class": "chart", "aria-labelledby": f"{id}-title {id}-desc"}
+    labels = {"role": "img", "class": look, "aria-labelledby": f"{id}-title {id}-desc"}
     root.attrib |= {"viewBox": size, "font-size": _FONT_SIZE, **labels}
     for name, text in (("desc", description), ("title", title)):
         element = ElementTree.Element(name, {"id": f"{id}-{name}"})

@@ -277,6 +277,12 @@ def test_layout_at_three_widths(open_page, width):
     assert boxes[".chart"][2] == pytest.approx(min(560, main_width), abs=2)
 
 
+def test_the_words_of_an_interval_plot_can_be_read_on_a_narrow_screen(open_page):
+    drawn_at = """() => { const chart = document.querySelector('.roomy'), text = chart.querySelector('text');
+        return parseFloat(getComputedStyle(text).fontSize) * chart.clientWidth / chart.viewBox.baseVal.width; }"""
+    assert open_page(width=360).evaluate(drawn_at) >= 9
+
+
 def test_on_paper_it_has_few_pages_none_of_them_a_control(open_page):
     page = open_page()
     pdf = page.pdf(format="A4", print_background=False)

@@ -94,6 +94,12 @@ def test_texts_of_a_plug_in_stay_text():
     assert "<script>x</script>\ufffd\ufffd" in "".join(ElementTree.fromstring(svg).itertext())
 
 
+def test_only_a_chart_with_room_for_them_gets_larger_words():
+    assert 'class="chart roomy"' in drawn()
+    assert 'class="chart"' in inline(gap_scatter([{"occupation": "o", "female_share": 0.5, "gap": 1.0}]), id="s",
+                                     title="t", description="d")  # fmt: skip
+
+
 def test_scatter_has_one_dot_per_occupation_and_names_the_largest_gaps():
     points = [{"occupation": f"o{i}", "female_share": i / 10, "gap": float(i - 3)} for i in range(11)]
     svg = inline(gap_scatter(points), id="s", title="t", description="d")
