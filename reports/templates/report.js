@@ -1,8 +1,9 @@
-// Conveniences: the report reads the same without them.
+// The report reads the same without it.
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 const byId = id => document.getElementById(id);
 const make = (tag, content) => Object.assign(document.createElement(tag), content);
 const on = addEventListener;
+const page = document.documentElement.classList;
 const uncite = () => all(".cited").forEach(row => row.remove());
 
 function open(which) {
@@ -12,7 +13,7 @@ function open(which) {
 }
 const close = opened => opened.forEach(details => { details.open = false; });
 
-// On paper all stands open but the offensive items.
+// On paper all is open but the offensive items.
 let printed = [];
 on("beforeprint", () => { printed = open(details => !details.matches(".sensitive")); });
 on("afterprint", () => close(printed));
@@ -57,6 +58,7 @@ function find() {
     const own = row.querySelector(".badge")?.textContent ?? "—";
     row.hidden = !wanted.every(word => texts[i].includes(word)) || verdict && own !== verdict;
   });
+  page.toggle("seeking", active);
   for (const probe of all(".probe")) probe.hidden = active && !left(probe);
   close(found);
   found = active ? open(left) : [];
@@ -108,6 +110,5 @@ on("hashchange", arrive);
 if (location.hash) arrive();
 
 // Escape closes an explanation.
-const page = document.documentElement.classList;
 on("keydown", event => page.toggle("quiet", event.key === "Escape"));
 on("pointerout", () => page.remove("quiet"));
