@@ -63,6 +63,7 @@ def open_page(chromium, files):
         page.on("pageerror", lambda e: page.complaints.append(str(e)))
         url = files[name].as_uri()
         page.goto(url, wait_until="networkidle")
+        page.wait_for_load_state("load")  # on a busy machine the network is idle before the script has run
         page.asked = [asked for asked in page.asked if asked != url]
         return page
 
