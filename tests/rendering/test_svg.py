@@ -58,6 +58,8 @@ def test_the_picture_shows_the_numbers():
     (band,) = [span for span in rules(svg, "var(--null)")]
     assert abs(band[0] - x(48)) < 0.3
     assert abs(band[1] - x(53)) < 0.3
+    (ideal,) = [e.attrib for e in ElementTree.fromstring(svg).iter("line") if "stroke-dasharray" in e.attrib]
+    assert abs(float(ideal["x1"]) - x(50)) < 0.3
 
 
 def test_outcome_is_told_by_shape_and_colour():
