@@ -11,10 +11,12 @@ pytestmark = pytest.mark.browser
 LINKED = "crows_pairs/gender/metric_score"
 FOLDED = "group_fairness/sex=Female+age_group=65%20and%20over/selection_rate"
 OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+TO_THE_MIDDLE = "element => element.scrollIntoView({block: 'center'})"
 BACKGROUND = "() => getComputedStyle(document.body).backgroundColor"
 WHITE, BLACK = "rgb(255, 255, 255)", "rgb(20, 23, 27)"
 AUDIT = """async () => {
     for (const details of document.querySelectorAll('details')) details.open = true;
+    for (const probe of document.querySelectorAll('.probe')) probe.style.contentVisibility = 'visible';
     for (const box of document.querySelectorAll('.scroll')) Object.assign(box.style, {background: 'none', overflow: 'visible'});
     const levels = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
     const found = await axe.run(document, {runOnly: levels});
@@ -41,7 +43,7 @@ def open_page(chromium, path):
 
     def open_page(anchor="", *, scheme="light", width=1280, **more):
         context = chromium.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce", **more
+            viewport={"width": width, "height": 900}, color_scheme=scheme, **more
         )
         contexts.append(context)
         page = context.new_page()
@@ -103,6 +105,7 @@ def column(page, table, head):
 def test_a_column_sorts_as_numbers_both_ways_by_keyboard(open_page):
     page = open_page()
     table = page.locator("table.numbers").first
+    table.evaluate(TO_THE_MIDDLE)
     assert column(page, table, "n")[0] == "1,508"
     button = table.locator("thead button", has_text=re.compile("^n$"))
     button.focus()
@@ -136,6 +139,20 @@ def test_a_link_opens_shows_and_marks_its_number(open_page, id):
     plain = page.locator(".numbers tbody tr:not(:target) > td").first
     colour = "e => getComputedStyle(e).backgroundColor"
     assert row.locator("td").first.evaluate(colour) != plain.evaluate(colour)
+
+
+def test_each_link_of_the_outline_lands_at_its_part(open_page):
+    """Sections that nobody has seen yet have no layout and so no true height: they must not move the aim."""
+    page = open_page()
+    top = "hash => Math.round(document.getElementById(hash.slice(1)).getBoundingClientRect().top)"
+    padding = round(4.5 * 16)
+    landed = {}
+    for hash in reversed(page.evaluate("() => [...document.querySelectorAll('.outline a')].map(link => link.hash)")):
+        page.locator(f".outline a[href='{hash}']").click()
+        page.wait_for_timeout(100)
+        landed[hash] = page.evaluate(top, hash)
+    assert len(landed) > 20
+    assert {hash: at for hash, at in landed.items() if abs(at - padding) > 2} == {}
 
 
 def test_the_citation_says_all_that_is_needed_and_is_copied(open_page, full):
@@ -181,6 +198,7 @@ def popped(term):
 def test_a_term_is_explained_on_hover_and_on_focus_until_escape(open_page):
     page = open_page()
     term = page.locator(".probe .term").first
+    term.evaluate(TO_THE_MIDDLE)
     assert popped(term) == "hidden"
     term.hover()
     assert popped(term) == "visible"
