@@ -1,6 +1,7 @@
 """A number in a report of all modules: found, sorted, linked to, cited, explained; by mouse, by keyboard, on paper."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -42,9 +43,7 @@ def open_page(chromium, path):
     contexts, heard = [], []
 
     def open_page(anchor="", *, scheme="light", width=1280, **more):
-        context = chromium.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, **more
-        )
+        context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **more)
         contexts.append(context)
         page = context.new_page()
         url = path.as_uri()
@@ -169,6 +168,24 @@ def test_the_citation_says_all_that_is_needed_and_is_copied(open_page, full):
     cited.get_by_role("button", name="Copy link").click()
     assert page.evaluate("() => navigator.clipboard.readText()").endswith(f"report.html#m-{LINKED}")
     assert "auditkit run audit.yaml --set seed=0" in cited.locator("code").last.inner_text()
+
+
+def test_a_number_that_no_command_repeats_is_cited_without_one(chromium, full, tmp_path):
+    given = {"crows_pairs": {"pairs": {"given": 3, "sha256": "0" * 64}}}  # texts from Python, which no file can hold
+    path = tmp_path / "report.html"
+    path.write_text(render(replace(full, config={**full.config, "probes": [given]})), encoding="utf-8")
+    page = chromium.new_page()
+    page.goto(f"{path.as_uri()}#m-{LINKED}", wait_until="load")
+    assert page.locator("tr.cited button").all_inner_texts() == ["Copy citation", "Copy link"]
+    page.close()
+
+
+def test_after_the_load_every_section_is_laid_out(open_page):
+    """So that a picture of the whole page, or its height, is complete without scrolling through it."""
+    seen = (
+        "() => [...document.querySelectorAll('.question')].every(p => p.checkVisibility({contentVisibilityAuto: true}))"
+    )
+    open_page().wait_for_function(seen, timeout=10_000)
 
 
 def test_a_link_to_a_number_that_a_search_hides_ends_the_search(open_page):

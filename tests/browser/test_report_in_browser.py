@@ -139,7 +139,7 @@ def test_outline_stays_in_sight_and_marks_the_place(open_page):
     page = open_page("report")
     page.locator("#coverage").scroll_into_view_if_needed()
     page.evaluate("() => document.getElementById('coverage').scrollIntoView({behavior: 'instant'})")
-    page.wait_for_function("() => document.querySelector('.outline [aria-current]')?.hash === '#coverage'")
+    page.wait_for_function("() => document.querySelector('.outline [aria-current=true]')?.hash === '#coverage'")
     box = page.locator(".outline").bounding_box()
     assert 0 <= box["y"] < 100
 
