@@ -109,8 +109,10 @@ def items_of(table: pd.DataFrame | None, m: Measurement, where: str) -> pd.DataF
     if table is None:
         raise NotJudged(f"cannot be compared: {where} has no item scores beside it")
     items = table[table["measurement"] == m.id].set_index("item")
-    if items.empty or not items.index.is_unique:
-        raise NotJudged(f"cannot be compared: its item scores in {where} are missing or not unique")
+    if items.empty:
+        raise NotJudged(f"cannot be compared: {where} keeps no item scores of this measurement")
+    if not items.index.is_unique:
+        raise NotJudged(f"cannot be compared: {where} holds an item of it twice")
     # An item without a cluster is its own.
     items = items.assign(cluster=[c or item for c, item in zip(items["cluster"], items.index, strict=True)])
     given = estimate(items)

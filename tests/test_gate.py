@@ -359,8 +359,8 @@ def test_what_cannot_be_compared_is_an_error():
         (audited(scores, ideal=None), good, "has no ideal value"),
         (good, report(good[SCORE]), "the baseline has no item scores"),
         (good, renamed, "has no item in common"),
-        (good, doubled, "missing or not unique"),
-        (good, report(good[SCORE], items=good.items.iloc[:0]), "missing or not unique"),
+        (good, doubled, "the baseline holds an item of it twice"),
+        (good, report(good[SCORE], items=good.items.iloc[:0]), "the baseline keeps no item scores"),
         (wrong, good, "it is 50.0 but its item scores give 0.5"),
         (audited(100 - scores[:10]), audited(scores[:10]), "too few|do not differ"),
     ]

@@ -70,14 +70,14 @@ class Change:
     note: str = ""
 
     def cells(self) -> tuple[str, ...]:
-        """What a table says of it: kind, id, before, its interval, after, its interval, difference, its interval, n."""
+        """What a table says of it, under `HEADER`; why there is no interval of the difference stands with the kind."""
         return (
-            self.kind,
+            f"{self.kind}: {self.note}" if self.note else self.kind,
             self.id,
             *_value_cells(self.before),
             *_value_cells(self.after),
             number(self.difference),
-            self.note or interval(self.interval),
+            interval(self.interval),
             number(self.n) if self.n else ABSENT,
         )
 

@@ -190,5 +190,9 @@ def test_probes_are_compared(make):
 def test_why_two_values_are_not_comparable_is_said(make, noise):
     a = report_of(make, noise)
     moved = replace(a, _items=a.items.assign(item=[f"other{i}" for i in range(N)]))
-    assert "share no item" in compare(a, moved).changes[0].note
+    found = compare(a, moved)
+    assert "share no item" in found.changes[0].note
+    assert found.changes[0].cells()[0] == f"not comparable: {found.changes[0].note}"
+    assert found.changes[0].cells()[6:] == ("—", "—", "—")
+    assert all(found.changes[0].note.split(";")[0] in page for page in (to_html(found), to_markdown(found)))
     assert "the later report has no item scores" in compare(a, replace(a, _items=None)).changes[0].note
