@@ -80,6 +80,11 @@ class Measurement:
         """The probe's id: the part of `id` before the first slash."""
         return self.id.split("/", 1)[0]
 
+    @property
+    def is_correlation(self) -> bool:
+        """Whether it is the correlation of its item scores with their x, and not the slope on it; `details` say so."""
+        return self.details.get("over_items") == "correlation"
+
     def with_details(self, **more: Any) -> Measurement:
         """A copy whose `details` also hold `more`."""
         return replace(self, details={**self.details, **more})

@@ -51,10 +51,10 @@ class Comparison:
         return self.report.items, None if self.baseline is None else self.baseline.items
 
     def worsening(self, m: Measurement) -> Worsening:
-        """The worsening of `m`, with the interval of a paired bootstrap.
+        """The worsening of `m`, with the interval of the paired difference.
 
-        The distance from the ideal is signed by the side on which each model was found. That makes it linear in the
-        item scores; where a model's side is uncertain the interval is wider than need be, never narrower.
+        The distance from the ideal is signed by the side on which each model was found; where a model's side is
+        uncertain the interval is wider than need be, never narrower.
 
         Raises:
             NotJudged: no baseline, no ideal, no value, no item shared, or items that do not give the value reported.
@@ -62,7 +62,6 @@ class Comparison:
         """
         import numpy as np
 
-        from auditkit import stats
         from auditkit.probes.base import generator
 
         before, ideal = self._before(m), m.ideal
@@ -74,14 +73,14 @@ class Comparison:
             raise NotJudged("has no item in common with the baseline; audit both models on the same data")
         note = f"; {len(shared)} items shared, {len(now) - len(shared)} only here, {len(then) - len(shared)} only there"
         now, then = now.loc[shared], then.loc[shared]
-        here, there = estimate(now) - ideal, estimate(then) - ideal
+        here, there = estimate(now, m) - ideal, estimate(then, m) - ideal
         side_here, side_there = math.copysign(1, here), math.copysign(1, there)
-        # |here| - |there| = slope or mean of (b - a), plus this constant
+        # |here| - |there| = mean, slope or correlation of b, less that of a, plus this constant
         constant = (side_there - side_here) * ideal
         a, b = side_there * then["value"].to_numpy(), side_here * now["value"].to_numpy()
         rng = generator(self.report.seed, m.id)
         try:
-            change = stats.paired_bootstrap(a, b, clusters=now["cluster"].to_numpy(), x=covariate(now), rng=rng)
+            change = paired_interval(a, b, now, m, rng)
         except DataError as e:
             raise NotJudged(f"cannot be compared: {e}") from e
         interval = Interval(change.low + constant, change.high + constant, change.level, f"paired {change.method}")
@@ -115,27 +114,52 @@ def items_of(table: pd.DataFrame | None, m: Measurement, where: str) -> pd.DataF
         raise NotJudged(f"cannot be compared: {where} holds an item of it twice")
     # An item without a cluster is its own.
     items = items.assign(cluster=[c or item for c, item in zip(items["cluster"], items.index, strict=True)])
-    given = estimate(items)
+    given = estimate(items, m)
     if m.value is None or not math.isclose(given, m.value, rel_tol=SAME_VALUE, abs_tol=SAME_VALUE):
         raise NotJudged(f"cannot be compared: in {where} it is {m.value} but its item scores give {given:.6g}")
     return items
 
 
+def paired_interval(a: Floats, b: Floats, items: pd.DataFrame, m: Measurement, rng: np.random.Generator) -> Interval:
+    """Interval of what `m` is over the scores b less what it is over the scores a, of the same `items`.
+
+    Raises:
+        DataError: too few items, scores without spread, or a correlation over items that share a cluster.
+    """
+    import numpy as np
+
+    from auditkit import stats
+
+    if not m.is_correlation or (a == b).all():
+        return stats.paired_bootstrap(a, b, clusters=items["cluster"].to_numpy(), x=covariate(items), rng=rng)
+    if not items["cluster"].is_unique:
+        raise DataError("correlations are compared over independent items only, and some of these share a cluster")
+    if not (np.ptp(a) and np.ptp(b)):
+        raise DataError("a score that is the same for every item has no correlation")
+    r = np.corrcoef([a, b, items["x"].to_numpy(dtype=float)])
+    return stats.correlation_difference(float(r[0, 2]), float(r[1, 2]), float(r[0, 1]), len(items))
+
+
 def covariate(items: pd.DataFrame) -> Floats | None:
-    """The covariate of a slope; None for a mean."""
+    """The covariate of a slope or a correlation; None for a mean."""
     return None if items["x"].isna().all() else items["x"].to_numpy(dtype=float)
 
 
-def estimate(items: pd.DataFrame) -> float:
-    """The mean of the item scores, or their least-squares slope on x.
+def estimate(items: pd.DataFrame, m: Measurement) -> float:
+    """What `m` is over `items`: the mean of their scores, their least-squares slope on x, or their correlation with it.
 
     Raises:
         NotJudged: x is the same for all items.
     """
+    import numpy as np
+
     values, x = items["value"].to_numpy(dtype=float), covariate(items)
     if x is None:
         return float(values.mean())
     centred = x - x.mean()
     if not centred.any():
         raise NotJudged("cannot be compared: x is the same for all shared items, so that there is no slope")
+    if m.is_correlation:
+        spread = float(np.linalg.norm(centred) * np.linalg.norm(values - values.mean()))
+        return float(centred @ values) / spread if spread else 0.0
     return float(centred @ values / (centred @ centred))

@@ -327,6 +327,48 @@ def test_worsening_of_a_slope():
     assert worse(now, before, limit=4).outcome == "PASS"
 
 
+def correlated(scores: np.ndarray, x: np.ndarray, cluster: list[str] | str = "") -> AuditReport:
+    """A report whose only measurement is the correlation of `scores` with `x`."""
+    names = [f"item {i:04}" for i in range(len(scores))]
+    items = pd.DataFrame({"measurement": SCORE, "item": names, "value": scores, "cluster": cluster, "x": x})
+    r = float(np.corrcoef(scores, x)[0, 1])
+    return report(Measurement(id=SCORE, value=r, n=len(x), ideal=0, details={"over_items": "correlation"}), items=items)
+
+
+def test_worsening_of_a_correlation():
+    g = np.random.default_rng(7)
+    x, hard = g.uniform(0, 1, 100), g.normal(0, 0.3, 100)
+    before, same, turned = (correlated(slope * x + hard + g.normal(0, 0.1, 100), x) for slope in (0.3, 0.3, -1.5))
+    verdict = worse(turned, before)  # on the other side of 0, and farther from it
+    assert (verdict.outcome, verdict.n) == ("FAIL", 100)
+    assert verdict.value == pytest.approx(abs(turned[SCORE].value) - abs(before[SCORE].value))
+    assert verdict.value in verdict.interval
+    assert "Zou" in verdict.interval.method
+    assert worse(before, turned).outcome == "PASS"
+    assert worse(same, before).outcome == "INCONCLUSIVE"
+    assert worse(same, same).value == 0
+
+
+def test_two_equal_correlations_differ_in_at_most_5_percent():
+    g = np.random.default_rng(8)
+    x = g.uniform(0, 1, 62)
+    found = []
+    for _ in range(300):
+        hard = g.normal(0, 0.3, 62)
+        now, before = (correlated(x + hard + g.normal(0, 0.2, 62), x) for _ in range(2))
+        found.append(worse(now, before))
+    assert np.mean([v.outcome == "FAIL" for v in found]) <= 0.05
+    assert np.mean([0 in v.interval for v in found]) >= 0.92
+
+
+def test_correlations_over_items_of_one_writer_are_not_compared():
+    g = np.random.default_rng(9)
+    x = g.uniform(0, 1, 40)
+    verdict = worse(*(correlated(g.normal(size=40), x, cluster="one writer") for _ in range(2)))
+    assert verdict.outcome == "ERROR"
+    assert "independent items only" in verdict.explanation
+
+
 def test_only_shared_items_are_compared_and_the_others_are_counted():
     baseline, now = two_models(np.random.default_rng(4), 55, 75)
     noisy = np.concatenate([now.items["value"], np.full(100, 50.0)])  # a hundred items that the baseline lacks

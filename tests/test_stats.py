@@ -394,3 +394,31 @@ def test_the_fisher_interval_covers_its_level(rho):
     r = (x * y).sum(1) / np.sqrt((x**2).sum(1) * (y**2).sum(1))
     covered = np.mean([rho in stats.correlation_interval(float(value), 60) for value in r])
     assert covered == pytest.approx(0.95, abs=0.015)
+
+
+def test_the_interval_of_two_dependent_correlations_is_the_published_one():
+    """Zou (2007): r = .396 and .179 with the same variable, .088 with each other, n = 66: -.093 to .517."""
+    found = stats.correlation_difference(0.179, 0.396, 0.088, 66)
+    assert (found.low, found.high) == pytest.approx((-0.093, 0.517), abs=5e-4)
+    turned = stats.correlation_difference(0.396, 0.179, 0.088, 66)
+    assert (turned.low, turned.high) == pytest.approx((-found.high, -found.low))
+
+
+@pytest.mark.parametrize(("a", "b", "shared"), [(0.0, 0.0, 0.0), (0.6, 0.6, 0.9), (0.3, 0.7, 0.5), (-0.4, 0.5, 0.3)])
+def test_the_interval_of_two_dependent_correlations_covers_its_level(a, b, shared):
+    """`shared` is what the two scores have in common beyond x."""
+    g, n = rng(), 62
+    x, common = g.normal(size=(2, 2000, n))
+    first, second = (
+        r * x + math.sqrt(1 - r**2) * (math.sqrt(shared) * common + math.sqrt(1 - shared) * g.normal(size=x.shape))
+        for r in (a, b)
+    )
+    found = [np.corrcoef(rows) for rows in zip(x, first, second, strict=True)]
+    intervals = [stats.correlation_difference(r[0, 1], r[0, 2], r[1, 2], n) for r in found]
+    assert np.mean([b - a in interval for interval in intervals]) == pytest.approx(0.95, abs=0.015)
+
+
+@pytest.mark.parametrize("given", [(1.0, 0.5, 0.5, 60), (0.5, 0.5, 1.5, 60), (0.5, 0.5, 0.5, 3), (math.nan, 0, 0, 60)])
+def test_correlations_that_cannot_be_compared_are_refused(given):
+    with pytest.raises(DataError, match="correlation_difference"):
+        stats.correlation_difference(*given)

@@ -15,7 +15,7 @@ from auditkit.report import AuditReport, ProbeRun
 from auditkit.runner import Listener, _items_table, _run_probe
 from auditkit.worsening import Comparison, NotJudged
 
-KEPT = ("reason", "p_value", "p_value_holm", "clusters", "no_interval", "note")
+KEPT = ("reason", "p_value", "p_value_holm", "clusters", "no_interval", "note", "over_items")
 """What is kept of a measurement's details: at a dozen points the rest would fill the report."""
 
 

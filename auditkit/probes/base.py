@@ -20,9 +20,9 @@ class ItemScore:
         measurement: id of the measurement it belongs to.
         item: a stable id of the item, the same for every model audited on these data.
         value: its contribution: the measurement's value is the mean of `value`, or, where `x` is given, the slope
-            of `value` on `x`.
+            of `value` on `x`, or their correlation where the measurement's details have `"over_items": "correlation"`.
         cluster: items that are not independent of each other share a cluster (writer, template, name).
-        x: the covariate of a slope.
+        x: the covariate of a slope or a correlation.
     """
 
     measurement: str

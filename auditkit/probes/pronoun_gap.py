@@ -134,18 +134,19 @@ class PronounGap:
             "mean_gap": stats.cluster_bootstrap(gap, clusters, rng=rng),
             "correlation": stats.correlation_interval(found["correlation"], n),
         }
+        more: dict[str, dict[str, Any]] = {"slope": {"points": points}, "correlation": {"over_items": "correlation"}}
         measurements = [
             Measurement(
                 id=f"{self.id}/all/{name}", value=found[name], interval=intervals[name], n=n, unit=unit, ideal=0.0,
                 method=f"{method}; {len(TEMPLATES)} templates", source=source,
-                details={"validity": validity[name], **({"points": points} if name == "slope" else {})},
+                details={"validity": validity[name], **more.get(name, {})},
             )
             for name, (unit, method) in STATISTICS.items()
         ]  # fmt: skip
         items = [
             ItemScore(f"{self.id}/all/{name}", o.title, float(g), o.title, x)
-            for name in ("slope", "mean_gap")
-            for o, g, x in zip(jobs, gap, share.tolist() if name == "slope" else [None] * n, strict=True)
+            for name in STATISTICS
+            for o, g, x in zip(jobs, gap, [None] * n if name == "mean_gap" else share.tolist(), strict=True)
         ]
         return ProbeResult(measurements, items)
 

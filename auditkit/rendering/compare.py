@@ -16,7 +16,7 @@ from auditkit.errors import DataError
 from auditkit.measurement import Interval, Measurement
 from auditkit.rendering.formatting import ABSENT, interval, number, quantity
 from auditkit.report import AuditReport
-from auditkit.worsening import NotJudged, covariate, estimate, items_of
+from auditkit.worsening import NotJudged, estimate, items_of, paired_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -259,20 +259,18 @@ def _pairs(before: Measurement, after: Measurement, tables: Tables) -> pd.DataFr
 
 def _paired_change(before: Measurement, after: Measurement, pairs: pd.DataFrame, seed: int) -> Change:
     """After minus before over the shared items, and its interval."""
-    import pandas as pd
-
-    from auditkit import stats
     from auditkit.probes.base import generator
 
     a, b = (pairs[column].to_numpy(dtype=float) for column in ("value_a", "value_b"))
-    between = pd.DataFrame({"value": b - a, "x": pairs["x_b"]})
-    difference, slope_on = estimate(between), covariate(between)
+    items = pairs.rename(columns={"cluster_b": "cluster", "x_b": "x"})
+    there, here = (estimate(items.assign(value=values), after) for values in (a, b))
+    difference = here - there
     if (a == b).all():
         same = Interval(0.0, 0.0, method="identical item scores")
         return Change(before.id, "no clear change", before, after, 0.0, same, len(pairs))
     rng = generator(seed, before.id)
     try:
-        found = stats.paired_bootstrap(a, b, rng=rng, clusters=pairs["cluster_b"].to_numpy(), x=slope_on)
+        found = paired_interval(a, b, items, after, rng)
     except DataError as e:
         return Change(before.id, "not comparable", before, after, difference, n=len(pairs), note=str(e))
     kind: Kind = "no clear change" if 0 in found else "changed"

@@ -141,24 +141,27 @@ def _item_problems(result: ProbeResult) -> Iterator[str]:
     scores: dict[str, list[ItemScore]] = defaultdict(list)
     for item in result.items:
         scores[item.measurement].append(item)
-    values = {m.id: m.value for m in result.measurements}
+    measured = {m.id: m for m in result.measurements}
     for id, items in scores.items():
-        if id not in values:
+        if id not in measured:
             yield f"{id}: has item scores but is no measurement"
             continue
         if len({item.item for item in items}) < len(items):
             yield f"{id}: two item scores have the same item id"
-        value, expected = values[id], _from_items(items)
+        value, expected = measured[id].value, _from_items(items, measured[id].is_correlation)
         if value is not None and not np.isclose(value, expected, rtol=1e-6, atol=1e-9):
             yield f"{id}: value {value}, but its item scores give {expected}"
 
 
-def _from_items(items: Sequence[ItemScore]) -> float:
-    """Mean of the values, or the slope of the values on x."""
+def _from_items(items: Sequence[ItemScore], correlation: bool) -> float:
+    """Mean of the values, or their slope on x, or their correlation with it (0 where they never differ)."""
     values = np.array([item.value for item in items])
     if any(item.x is None for item in items):
         return float(values.mean())
-    return float(np.polyfit(np.array([item.x for item in items], dtype=float), values, 1)[0])
+    x = np.array([item.x for item in items], dtype=float)
+    if correlation:
+        return float(np.corrcoef(x, values)[0, 1]) if np.ptp(values) else 0.0
+    return float(np.polyfit(x, values, 1)[0])
 
 
 # --- models -----------------------------------------------------------------------------------------------------

@@ -80,6 +80,8 @@ def problems(probe, model=None):
 def test_a_good_probe_passes():
     check_probe(Returns(items=items(1.0, 2.0, 3.0)), FakeMaskedLM())
     check_probe(Returns(items=items(1.0, 3.0, 5.0, x=(0.0, 1.0, 2.0))), FakeMaskedLM())
+    correlated = measurement(value=0.5, interval=None, details={"over_items": "correlation"})
+    check_probe(Returns(measurements=[correlated], items=items(0.0, 2.0, 1.0, x=(5.0, 6.0, 7.0))), FakeMaskedLM())
 
 
 @pytest.mark.parametrize(
@@ -94,6 +96,13 @@ def test_a_good_probe_passes():
         (Returns(measurements=[measurement(value=None, status="undefined")]), "without details['reason']"),
         (Returns(items=items(1.0, 2.0, 4.0)), "value 2.0, but its item scores give 2.33"),
         (Returns(items=items(1.0, 3.0, 6.0, x=(0.0, 1.0, 2.0))), "value 2.0, but its item scores give 2.5"),
+        (
+            Returns(
+                measurements=[measurement(details={"over_items": "correlation"})],
+                items=items(1.0, 3.0, 5.0, x=(0.0, 1.0, 2.0)),
+            ),
+            "value 2.0, but its item scores give 1.0",
+        ),
         (Returns(items=[ItemScore("p/other", "0", 1.0)]), "p/other: has item scores but is no measurement"),
         (Returns(items=[ItemScore("p/all/m", "0", v) for v in (1.0, 3.0)]), "two item scores have the same item id"),
         (Returns(id="a/b"), "id is 'a/b'; expected a name without '/'"),

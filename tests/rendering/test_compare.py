@@ -196,3 +196,19 @@ def test_why_two_values_are_not_comparable_is_said(make, noise):
     assert found.changes[0].cells()[6:] == ("—", "—", "—")
     assert all(found.changes[0].note.split(";")[0] in page for page in (to_html(found), to_markdown(found)))
     assert "the later report has no item scores" in compare(a, replace(a, _items=None)).changes[0].note
+
+
+def test_correlations_are_compared_item_by_item(make, noise, jitter):
+    x = np.linspace(0, 1, N)
+
+    def of(values):
+        made = report_of(make, values, x=x)
+        m = replace(made.measurements[0], value=float(np.corrcoef(x, values)[0, 1]), interval=None)
+        return replace(made, measurements=[replace(m, details={"over_items": "correlation"})])
+
+    before, after = of(noise), of(noise + 5 * x + jitter)
+    (change,) = compare(before, after).changes
+    assert change.kind == "changed"
+    assert change.difference == pytest.approx(after["p/g/s"].value - before["p/g/s"].value)
+    assert change.difference in change.interval
+    assert compare(before, before).changes[0].kind == "no clear change"
