@@ -63,7 +63,7 @@ def test_links_lead_to_the_sections_of_the_probes(html, part):
     targets = dict(re.findall(r'<a href="#(probe-\d+)">([^<]+)</a>', part))
     assert set(targets.values()) >= {"crows_pairs", "membership", "exposure"}
     for section_id, probe in targets.items():
-        heading = re.search(rf'<h3 id="{section_id}">(.*?)</h3>', html, re.S)[1]
+        heading = re.search(rf'<section class="probe" id="{section_id}".*?<h3 [^>]*>(.*?)</h3>', html, re.S)[1]
         assert text(heading).startswith(describe(probe).title)
     assert "crows_pairs</a> 31" in part
 
