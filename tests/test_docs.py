@@ -51,7 +51,10 @@ def folder(tmp_path, monkeypatch):
             del sys.modules[name]
 
 
-@pytest.mark.parametrize("page", PAGES)
+LONG = {"docs/privacy.md": pytest.mark.slow}  # half a minute: its blocks train models and attack them
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, marks=LONG.get(page, ())) for page in PAGES])
 def test_a_reader_can_do_what_the_page_says(page, folder):
     reader = Reader(page, folder)
     for block in blocks(page):

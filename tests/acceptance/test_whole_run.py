@@ -179,6 +179,7 @@ def test_every_built_in_probe_measures_something(folder):
         assert (m["n"] > 0 and m["method"] and m["source"] and m["seed"] == 0) or m["details"]["reason"], m["id"]
 
 
+@pytest.mark.slow  # half a minute
 def test_probes_that_look_inside_a_network(folder):
     torch.manual_seed(0)
     vocabulary = "\n abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,'-"

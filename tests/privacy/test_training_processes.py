@@ -14,6 +14,8 @@ from auditkit.privacy import processes
 from auditkit.privacy.ledger import read_ledger
 from tests.privacy.tiny_models import TEXTS, char_gpt, masked_bert, train, weights
 
+pytestmark = pytest.mark.slow  # half a minute: two further processes on what may be two cores
+
 ROOT = Path(__file__).parents[2]
 SEEDED = {"epochs": 2, "max_grad_norm": 0.5}
 OWNERS = [i % 7 for i in range(24)]

@@ -69,6 +69,7 @@ def train(share_of_she, steps=350):
     return MaskedLM(module, tokenizer, name="planted")
 
 
+@pytest.mark.slow  # half a minute: two models are trained
 def test_a_trained_skew_is_ranked_correctly_and_a_balanced_language_is_not_flagged(tmp_path):
     probe = PronounGap(data=occupations_file(tmp_path, JOBS), null_items=8)
     skewed = probe.measure(train(lambda job: job.female_share), generator(0, "p"))
