@@ -32,12 +32,13 @@ def test_a_hidden_harm_fails_and_its_absence_passes():
     assert outcomes(harmed, "compression/*/safe", min=1) == {"FAIL"}
 
 
-@pytest.mark.parametrize("metric", ["loss", "stereotype_pairs/all/metric_score"])
+@pytest.mark.parametrize("metric", ["loss", "stereotype_pairs/all/metric_score", "pronoun_gap/all/correlation"])
 def test_a_point_is_paired_with_the_same_point_of_the_baseline(metric):
-    pairs = [{"stereotype_pairs": {"groups": ["gender"], "methods": ["total"], "null_items": 2}}]
+    pairs = {"stereotype_pairs": {"groups": ["gender"], "methods": ["total"], "null_items": 2}}
+    probes = [{"pronoun_gap": {"null_items": 4}} if "pronoun" in metric else pairs]
     options = {"texts": tiny_models.TEXTS, "costs": False}
-    before = sweep(tiny_models.gpt2(), [SAME], pairs, **options)
-    after = sweep(tiny_models.gpt2().randomized(5), [SAME], pairs, **options)
+    before = sweep(tiny_models.gpt2(), [SAME], probes, **options)
+    after = sweep(tiny_models.gpt2().randomized(5), [SAME], probes, **options)
     rule = f"compression/scaled-1/{metric}"
     assert outcomes(before, rule, before, max_worsening=0) == {"PASS"}
     (verdict,) = evaluate(after, [{"measurement": rule, "max_worsening": 1000}], baseline=before)
