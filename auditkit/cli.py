@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from auditkit import __version__, cli_compare, cli_evidence, cli_evidence_map, plain_text
+from auditkit import __version__, cli_compare, cli_evidence, cli_evidence_map, extras, plain_text
 from auditkit.errors import AuditkitError, UnknownName
 from auditkit.rendering.formatting import one_line
 
@@ -61,7 +61,10 @@ def main(args: Sequence[str] | None = None) -> None:
     plain_text.use()
     try:
         app(args=args, prog_name="auditkit")
-    except AuditkitError as e:
+    except (AuditkitError, ModuleNotFoundError) as error:
+        e = error if isinstance(error, AuditkitError) else extras.missing(error)
+        if e is None:
+            raise
         print("\n".join(f"auditkit: {one_line(line)}" for line in str(e).splitlines()), file=sys.stderr)
         sys.exit(2)
 

@@ -1,8 +1,9 @@
-"""Whether this machine can run an audit: versions, device, disk, data, models, templates."""
+"""Whether this machine can run an audit: versions, extras, device, disk, data, models, templates."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -11,10 +12,11 @@ from importlib import resources
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
+from auditkit import extras
 from auditkit.errors import AuditkitError
 
 PYTHON = (3, 11)
-LIBRARIES = {"torch": (2, 13), "transformers": (5, 23), "sentence-transformers": (6, 0), "pandas": (3, 0)}
+EXTRAS = ("", "models", "parquet", "privacy", "explain", "mitigation", "compression", "export")
 DISK_GB = 2.0
 """A published dataset or a hub model fits into this."""
 
@@ -31,7 +33,7 @@ class Check:
 
 def examine() -> list[Check]:
     """All checks, in order. Downloads nothing and loads no model."""
-    return [_python(), *_libraries(), _device(), _disk(), _data(), *_models(), _templates()]
+    return [_python(), *(_libraries(extra) for extra in EXTRAS), _device(), _disk(), _data(), *_models(), _templates()]
 
 
 def _python() -> Check:
@@ -41,21 +43,44 @@ def _python() -> Check:
     return Check("Python", "fail", found, f"use Python {PYTHON[0]}.{PYTHON[1]} or later")
 
 
-def _libraries() -> Iterator[Check]:
-    for name, (major, minor) in LIBRARIES.items():
-        fix = f'pip install "{name}>={major}.{minor}"'
-        try:
-            found = version(name)
-        except PackageNotFoundError:
-            yield Check(name, "fail", "not installed", fix)
-            continue
-        recent = tuple(int(part) for part in found.split(".")[:2]) >= (major, minor)
-        yield Check(name, "ok", found) if recent else Check(name, "fail", found, fix)
+def _libraries(extra: str) -> Check:
+    """The libraries of one extra; the base install, "", is needed for everything, the others for some audits."""
+    name = f"extra {extra}" if extra else "base install"
+    of_models = {r.name for r in extras.of("models")} if extra != "models" else set()
+    wanted = [r for r in extras.of(extra) if r.name not in of_models] or extras.of(extra)
+    installed = {r.name: found for r in wanted if (found := _version(r.name))}
+    absent = [r.name for r in wanted if r.name not in installed]
+    old = [f"{r.name} {installed[r.name]}" for r in wanted if r.name in installed and not _recent(installed[r.name], r)]
+    if old:
+        needed = [
+            f'"{r.name}>={".".join(map(str, r.least))}"' for r in wanted if f"{r.name} {installed.get(r.name)}" in old
+        ]
+        return Check(name, "fail", f"too old: {', '.join(old)}", f"pip install {' '.join(needed)}")
+    if absent:
+        return Check(name, "warn" if extra else "fail", f"not installed: {', '.join(absent)}", extras.command(extra))
+    return Check(name, "ok", ", ".join(f"{library} {found}" for library, found in installed.items()))
+
+
+def _version(library: str) -> str:
+    """Its version; "" where it is not installed."""
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return ""
+
+
+def _recent(found: str, requirement: extras.Requirement) -> bool:
+    numbers = tuple(int(digits) for digits in re.findall(r"\d+", found.partition("+")[0])[: len(requirement.least)])
+    return numbers >= requirement.least
 
 
 def _device() -> Check:
     try:
         import torch
+    except ModuleNotFoundError:
+        return Check(
+            "device", "warn", "no torch: tables of decisions can be audited, models cannot", extras.command("models")
+        )
     except (ImportError, OSError) as e:  # OSError: a shared library of torch cannot be loaded
         return Check("device", "fail", f"torch cannot be imported: {e}", "install torch again")
     if torch.cuda.is_available():

@@ -9,6 +9,7 @@
     │   ├── ModelError          a model cannot be loaded, or its weights are damaged
     │   ├── VocabularyError     the model's vocabulary cannot express the words that a probe needs
     │   ├── ReportError         a report file is damaged or of an unknown schema
+    │   ├── MissingExtra        a library that is not installed; says which extra of auditkit brings it
     │   ├── PrivacySettingError (auditkit.privacy) a setting of private training protects nothing or is out of reach
     │   └── LedgerError         (auditkit.privacy) a privacy ledger is damaged or belongs to another training
     ├── MissingCapability       the model cannot do what the probe needs; the probe is skipped, with this reason
@@ -73,6 +74,10 @@ class VocabularyError(InputError):
 
 class ReportError(InputError):
     """A report file is damaged, or was written by a schema this version does not know."""
+
+
+class MissingExtra(InputError, ModuleNotFoundError):
+    """A library is not installed that this needs; the message is the command that installs it."""
 
 
 class MissingCapability(AuditkitError):

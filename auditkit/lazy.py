@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from auditkit import extras
+
 
 def exports(
     package: str, homes: Mapping[str, Sequence[str]], *, modules: Mapping[str, str] | None = None
@@ -26,10 +28,12 @@ def exports(
 
     def find(name: str) -> Any:
         if name in whole:
-            return importlib.import_module(whole[name], package)
+            with extras.explained():
+                return importlib.import_module(whole[name], package)
         if name not in home:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(home[name], package), name)
+        with extras.explained():
+            value = getattr(importlib.import_module(home[name], package), name)
         setattr(sys.modules[package], name, value)
         return value
 

@@ -21,6 +21,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+from auditkit import extras
 from auditkit.errors import ConfigError, InputError, UnknownName
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ def load_object(target: str) -> Any:
     try:
         module = importlib.import_module(module_name)
     except Exception as e:  # whatever a foreign module raises while it is imported
+        if isinstance(e, ImportError) and (absent := extras.missing(e)) is not None:
+            raise absent from e
         raise InputError(f"cannot import {module_name!r} for {target!r}: {type(e).__name__}: {e}") from e
     if not hasattr(module, name):
         raise UnknownName(f"name in {module_name}", name, [n for n in vars(module) if not n.startswith("_")])

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from auditkit import extras
 from auditkit.errors import GateFailed, ReportError
 from auditkit.measurement import Measurement, refuse_wrong_types
 
@@ -112,6 +113,7 @@ class AuditReport:
 
         Raises:
             ReportError: a file cannot be written.
+            MissingExtra: there are item scores, and no pyarrow to write them with; nothing is written.
             ValueError: subject, environment or config hold NaN or an infinity.
         """
         path = Path(path)
@@ -122,6 +124,9 @@ class AuditReport:
             write_atomically(path, content)
             items_path(path).unlink(missing_ok=True)  # an older report's items do not belong to this one
         else:
+            with extras.explained():
+                import pyarrow  # noqa: F401 - what pandas says without it names no way out
+
             write_together({items_path(path): items.to_parquet(index=False), path: content})
         return path
 
@@ -272,7 +277,9 @@ def _read_items(path: Path) -> pd.DataFrame | None:
     """The sidecar; absent is fine, damaged is not."""
     if not path.exists():
         return None
-    import pandas as pd
+    with extras.explained():
+        import pandas as pd
+        import pyarrow  # noqa: F401 - what pandas says without it names no way out
 
     try:
         table = pd.read_parquet(path)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from auditkit import checkpoint, environment, plugins, progress
+from auditkit import checkpoint, environment, extras, plugins, progress
 from auditkit.errors import ConfigError, InputError, MissingCapability
 from auditkit.measurement import Measurement
 from auditkit.probes.base import ItemScore, Probe, ProbeResult, generator
@@ -230,7 +230,8 @@ def _measure_if_able(probe: Probe, model: Model, seed: int) -> ProbeResult:
     if probe.needs and not isinstance(model, probe.needs):
         wanted = " or ".join(need.__name__ for need in probe.needs)
         raise MissingCapability(f"the model offers none of what this probe needs: {wanted}")
-    return probe.measure(model, generator(seed, probe.id))
+    with extras.explained():
+        return probe.measure(model, generator(seed, probe.id))
 
 
 def _without_value(probe: Probe, status: Any, details: dict[str, Any]) -> tuple[ProbeRun, ProbeResult]:

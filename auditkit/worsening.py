@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from auditkit.errors import DataError
+from auditkit.errors import DataError, MissingExtra
 from auditkit.measurement import Interval, Measurement
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
+Table: TypeAlias = "pd.DataFrame | MissingExtra | None"
 SAME_VALUE = 1e-6  # how far, relatively, a measurement may be from the value that its own item scores give
 
 
@@ -47,8 +48,8 @@ class Comparison:
     baseline: AuditReport | None
 
     @cached_property
-    def _tables(self) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
-        return self.report.items, None if self.baseline is None else self.baseline.items
+    def _tables(self) -> tuple[Table, Table]:
+        return table_of(self.report), None if self.baseline is None else table_of(self.baseline)
 
     def worsening(self, m: Measurement) -> Worsening:
         """The worsening of `m`, with the interval of the paired difference.
@@ -57,17 +58,19 @@ class Comparison:
         uncertain the interval is wider than need be, never narrower.
 
         Raises:
-            NotJudged: no baseline, no ideal, no value, no item shared, or items that do not give the value reported.
+            NotJudged: no baseline, no ideal, no value, no item shared, items that do not give the value reported, or
+                nothing installed to read them with.
             ReportError: a table of item scores is damaged.
         """
-        import numpy as np
-
-        from auditkit.probes.base import generator
-
         before, ideal = self._before(m), m.ideal
         if ideal is None:
             raise NotJudged("has no ideal value, so that better and worse are not defined; use min and max")
         now, then = items_of(self._tables[0], m, "this report"), items_of(self._tables[1], before, "the baseline")
+
+        import numpy as np  # where there are tables, there is numpy
+
+        from auditkit.probes.base import generator
+
         shared = np.sort(now.index.intersection(then.index).to_numpy())
         if not len(shared):
             raise NotJudged("has no item in common with the baseline; audit both models on the same data")
@@ -99,12 +102,22 @@ class Comparison:
         return before
 
 
-def items_of(table: pd.DataFrame | None, m: Measurement, where: str) -> pd.DataFrame:
+def table_of(report: AuditReport) -> Table:
+    """The item scores of a report, None where it has none, or what is not installed to read them."""
+    try:
+        return report.items
+    except MissingExtra as e:
+        return e
+
+
+def items_of(table: Table, m: Measurement, where: str) -> pd.DataFrame:
     """The item scores of `m`, indexed by item, each with a cluster.
 
     Raises:
         NotJudged: `where` has none, or they do not give the value of `m`.
     """
+    if isinstance(table, MissingExtra):
+        raise NotJudged(f"cannot be compared: {table}")
     if table is None:
         raise NotJudged(f"cannot be compared: {where} has no item scores beside it")
     items = table[table["measurement"] == m.id].set_index("item")

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from auditkit import extras
 from auditkit.compression.quantized_linear import EngineLinear, QuantizedLinear
 from auditkit.errors import InputError
 
@@ -32,7 +33,7 @@ HEAD_ROWS = (
     4096  # of an output layer that kernels are tried on: enough to tell, and a slow kernel takes seconds of more
 )
 TOO_INEXACT = 0.015  # relative error of a product; rounding activations to 8 bits gives 0.012, to 7 bits 0.018
-INSTALL_TORCHAO = "backend 'torchao' is not installed; pip install --no-deps torchao==0.18.0, or auditkit[compression]"
+INSTALL_TORCHAO = f"backend 'torchao' is not installed; {extras.command('compression')}"
 
 Build = Callable[[torch.Tensor, torch.Tensor | None], nn.Module]
 """(N, K) float weights and bias -> the layer that takes the place of the linear map."""

@@ -27,6 +27,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from auditkit import extras
 from auditkit.compression.layers import refuse_quantised
 from auditkit.errors import InputError, MissingCapability, ReportError, UnknownName
 from auditkit.models.batching import pad
@@ -140,7 +141,7 @@ def _refuse_impossible(model: Any, format: str) -> None:
         raise UnknownName("export format", format, FILES)
     absent = [package for package in PACKAGES if find_spec(package) is None]
     if format == "onnx" and absent:
-        raise InputError(f"format 'onnx' needs {', '.join(absent)}; pip install 'auditkit[export]'")
+        raise InputError(f"format 'onnx' needs {', '.join(absent)}; {extras.command('export')}")
     if isinstance(model, Seq2Seq):
         raise MissingCapability(f"{model.name}: encoder and decoder run in turn, which no single file here can hold")
     if not hasattr(model, "module"):

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from auditkit import plugins
+from auditkit import extras, plugins
 from auditkit.errors import InputError, ModelError, UnknownName
 from auditkit.models import predictions
 from auditkit.models.catalog import Alias, aliases
@@ -41,6 +41,7 @@ AUTO_CLASSES = {
 TASKS = ("char-gpt", "sentence-encoder", "word-vectors", *AUTO_CLASSES)
 
 
+@extras.explained()
 def load_model(
     spec: str, *, task: str | None = None, device: str = "auto", dtype: str = "auto", revision: str | None = None
 ) -> Model:
@@ -60,6 +61,7 @@ def load_model(
         UnknownName: no such alias, path, or task.
         ModelError: damaged or incomplete weights, or a model that does not fit the task.
         DataError: a damaged table of decisions.
+        MissingExtra: torch, transformers or another library that this model needs is not installed.
         InputError: the device or dtype is not available.
     """
     if task is not None and task not in TASKS:

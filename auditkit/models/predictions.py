@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from auditkit import extras
 from auditkit.errors import DataError
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
     Raises:
         DataError: no such file, another kind of file, or a damaged one.
+        MissingExtra: a .parquet file, and no pyarrow.
     """
     import pandas as pd
 
@@ -113,6 +115,8 @@ def read_table(path: str | Path) -> pd.DataFrame:
         raise DataError(f"no such file: {path}; expected a table with one row for each person")
     try:
         if path.suffix == ".parquet":
+            with extras.explained():
+                import pyarrow  # noqa: F401 - what pandas says without it names no way out
             return pd.read_parquet(path)
         return pd.read_csv(path, keep_default_na=False, na_values=[""], low_memory=False)
     except (OSError, ValueError) as e:  # what pandas and pyarrow raise on damaged files derives from these

@@ -16,12 +16,12 @@ from auditkit.errors import DataError
 from auditkit.measurement import Interval, Measurement
 from auditkit.rendering.formatting import ABSENT, interval, number, quantity
 from auditkit.report import AuditReport
-from auditkit.worsening import NotJudged, estimate, items_of, paired_interval
+from auditkit.worsening import NotJudged, Table, estimate, items_of, paired_interval, table_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    Tables = tuple[pd.DataFrame | None, pd.DataFrame | None]
+    Tables = tuple[Table, Table]
 
 Kind = Literal["changed", "no clear change", "not comparable", "new", "lost", "no value"]
 ORDER: tuple[Kind, ...] = ("changed", "new", "lost", "no value", "not comparable", "no clear change")
@@ -147,12 +147,12 @@ def compare_all(reports: Sequence[AuditReport]) -> list[Comparison]:
         ReportError: a table of item scores is damaged.
     """
     names = _names(reports)
-    first, scores = reports[0], reports[0].items
+    first, scores = reports[0], table_of(reports[0])
     return [
         Comparison(
             before=names[0],
             after=name,
-            changes=_changes(first, other, (scores, other.items)),
+            changes=_changes(first, other, (scores, table_of(other))),
             probes=probe_changes(first, other),
             facts=facts(first, other),
         )
