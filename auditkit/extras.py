@@ -98,7 +98,7 @@ def missing(error: ImportError) -> MissingExtra | None:
     extras = sorted({r.extra for r in requirements() if r.name == name}, key=lambda extra: len(of(extra)))
     if not extras or not isinstance(error, ModuleNotFoundError):
         return None
-    fitting = [extra for extra in extras if extra in _rooms(error.__traceback__)]
+    fitting = [extra for extra in extras if extra in _rooms(error.__traceback__) - {"models"}]  # which reads tables too
     needed = "" if "" in extras else (fitting or extras)[0]
     return MissingExtra(f"{module} is not installed and is needed for this: {command(needed)}", name=module)
 

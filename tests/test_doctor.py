@@ -33,29 +33,58 @@ def test_what_is_wrong_comes_with_a_fix(monkeypatch):
     assert exit_code() == 2
 
 
-@pytest.mark.parametrize(
-    ("version", "status"), [("2.13.0+cpu", "ok"), ("2.100.1", "ok"), ("3.0", "ok"), ("2.9.1", "fail")]
-)
-def test_versions_are_compared_as_numbers(monkeypatch, version, status):
-    monkeypatch.setattr(
-        doctor, "version", lambda name: version if name == "torch" else importlib.metadata.version(name)
-    )
-    assert found("torch").status == status
+def with_versions(monkeypatch, **given):
+    """Let these libraries have these versions; None is "not installed"."""
 
-
-def test_a_missing_library_is_named(monkeypatch):
     def version(name):
-        if name == "pandas":
+        found = given.get(name.replace("-", "_"), importlib.metadata.version)
+        if found is None:
             raise importlib.metadata.PackageNotFoundError(name)
-        return importlib.metadata.version(name)
+        return found(name) if callable(found) else found
 
     monkeypatch.setattr(doctor, "version", version)
-    check = found("pandas")
-    assert (check.status, check.found, check.fix) == ("fail", "not installed", 'pip install "pandas>=3.0"')
 
 
-def test_a_torch_that_cannot_be_imported_is_a_failure(monkeypatch):
+@pytest.mark.parametrize(
+    ("version", "status"),
+    [("2.13.0+cpu", "ok"), ("2.100.1", "ok"), ("3.0", "ok"), ("2.14.0rc1", "ok"), ("2.9.1", "fail")],
+)
+def test_versions_are_compared_as_numbers(monkeypatch, version, status):
+    with_versions(monkeypatch, torch=version)
+    assert found("extra models").status == status
+
+
+def test_an_old_library_is_named_with_what_replaces_it(monkeypatch):
+    with_versions(monkeypatch, torch="2.9.1")
+    check = found("extra models")
+    assert (check.found, check.fix) == ("too old: torch 2.9.1", 'pip install "torch>=2.13"')
+    assert exit_code() == 2
+
+
+def test_what_the_base_install_lacks_is_a_failure(monkeypatch):
+    with_versions(monkeypatch, pandas=None)
+    check = found("base install")
+    assert (check.status, check.found, check.fix) == ("fail", "not installed: pandas", "pip install auditkit-lm")
+
+
+def test_a_missing_extra_is_a_warning_with_its_pip_line(monkeypatch):
+    with_versions(monkeypatch, fairlearn=None, scikit_learn=None)
+    check = found("extra mitigation")
+    assert (check.status, check.found) == ("warn", "not installed: fairlearn, scikit-learn")
+    assert check.fix == 'pip install "auditkit-lm[mitigation]"'
+    assert exit_code() == 0
+
+
+def test_a_torch_that_is_not_installed_is_a_warning(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
+    check = found("device")
+    assert (check.status, check.fix) == ("warn", 'pip install "auditkit-lm[models]"')
+
+
+def test_a_torch_that_cannot_be_imported_is_a_failure(monkeypatch, tmp_path):
+    (tmp_path / "torch.py").write_text("raise OSError('libtorch.so: cannot open shared object file')")
+    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.syspath_prepend(tmp_path)
     assert found("device").status == "fail"
 
 

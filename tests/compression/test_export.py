@@ -122,7 +122,7 @@ def test_what_cannot_be_traced_is_one_clear_error(tmp_path):
 
 def test_an_absent_package_is_named_with_the_line_that_installs_it(tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "find_spec", lambda name: None if name == "onnxruntime" else object())
-    with pytest.raises(InputError, match=r"needs onnxruntime; pip install 'auditkit\[export\]'"):
+    with pytest.raises(InputError, match=r'needs onnxruntime; pip install "auditkit-lm\[export\]"'):
         export(char_gpt(), tmp_path)
 
 
