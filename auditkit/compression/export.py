@@ -27,7 +27,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from auditkit import extras
+from auditkit import __version__, extras
 from auditkit.compression.layers import refuse_quantised
 from auditkit.errors import InputError, MissingCapability, ReportError, UnknownName
 from auditkit.models.batching import pad
@@ -273,7 +273,7 @@ def _record(
     deviation: float,
     batches: Sequence[tuple[torch.Tensor, ...]],
 ) -> dict[str, Any]:
-    packages = ("auditkit", "torch", "transformers", *(PACKAGES if format == "onnx" else ()))
+    packages = ("torch", "transformers", *(PACKAGES if format == "onnx" else ()))
     return {
         "schema": SCHEMA,
         "format": format,
@@ -285,7 +285,7 @@ def _record(
         "weights_sha256": weights_sha256(module.module),
         "max_deviation": deviation,
         "checked_on": [list(inputs[0].shape) for inputs in batches],
-        "versions": {package: metadata.version(package) for package in packages},
+        "versions": {"auditkit": __version__} | {package: metadata.version(package) for package in packages},
     }
 
 

@@ -280,10 +280,15 @@ def _precise_logits(module: CharTransformer, ids: torch.Tensor) -> torch.Tensor:
     In float32 it moves a log-probability by up to 4e-6. Half-precision and quantised weights, and devices without
     float64 (MPS), compute in their own format.
     """
-    state = module.state_dict()
-    if ids.device.type == "mps" or any(getattr(t, "dtype", None) != torch.float32 for t in state.values()):
+    state = module.state_dict(keep_vars=True)  # a quantised tensor of torchao cannot be detached in inference mode
+    if ids.device.type == "mps" or not all(_is_float32(value) for value in state.values()):
         return module(ids)
     return torch.func.functional_call(module, {name: t.double() for name, t in state.items()}, (ids,))
+
+
+def _is_float32(value: Any) -> bool:
+    """Whether it is a tensor of floats and nothing else; one of torchao's calls itself float32 and holds integers."""
+    return type(value) in (torch.Tensor, torch.nn.Parameter) and value.dtype == torch.float32
 
 
 def _score(targets: list[int], logp: Floats, first: int) -> TokenScores:
