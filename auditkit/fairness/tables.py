@@ -146,7 +146,7 @@ def _applicants(table: pd.DataFrame, label: pd.Series[int]) -> PeopleTable:
     rows = table.drop(columns=["id", "label", "prediction", "score"]).reset_index(drop=True)
     return PeopleTable(
         rows=rows.assign(**{name: rows[name].astype(np.float64) for name in HIRING_NUMERIC}),
-        label=label.to_numpy(dtype=bool),
+        label=(label == 1).to_numpy(),
         sensitive={name: _objects(rows[name]) for name in HIRING_SENSITIVE},
         revealing=HIRING_SENSITIVE,
         ids=_objects(f"applicant {number}" for number in table["id"]),
