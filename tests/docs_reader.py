@@ -37,7 +37,7 @@ README_STAND_INS = {
     '"minilm-mlm", ["int8", {"magnitude": {"ratio": 0.5}}], ["stereotype_pairs"]': (
         '"char-gpt", ["int8"], [{"stereotype_pairs": {"groups": ["age"], "null_items": 2}}]'
     ),
-    "adult_task()": "adult_task(limit=400)",
+    "hiring_task()": "hiring_task(limit=400)",
     ', "adversarial"]': "]",
 }
 

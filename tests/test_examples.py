@@ -65,6 +65,17 @@ def test_the_clinic_example_reports_what_each_model_gives_away(tmp_path, monkeyp
     assert "epsilon-8" in report.read_text(encoding="utf-8")
 
 
+def test_the_hiring_example_runs_on_what_ships(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["mitigate_hiring.py", "--limit", "800", "--out", str(tmp_path)])
+    runpy.run_path(str(EXAMPLES / "mitigate_hiring.py"), run_name="__main__")
+    shown = capsys.readouterr().out
+    gaps = {name: float(gap) for name, gap in re.findall(r"^(\w+) +gap (0\.\d+) \(.*right", shown, re.M)}
+    assert len(gaps) == 5
+    assert max(gaps, key=gaps.get) == "logistic_regression"
+    assert re.search(r"by age_group\+children +gap 0\.190", shown)
+    assert (tmp_path / "mitigation" / "report.html").exists()
+
+
 @pytest.mark.slow  # half a minute, most of it accounting for the private trainings
 def test_the_income_example_writes_one_report_of_fairness_and_privacy(tmp_path, monkeypatch, capsys):
     from auditkit.fairness.tasks import adult_task

@@ -1,5 +1,6 @@
-"""Adult and German Credit as published, row by row: what is known of each person, the outcome, and who they are.
+"""Tables of people, row by row: what is known of each person, the outcome, and who they are.
 
+    Hiring          5,000 fictional applicants, shipped with auditkit; see `auditkit.data.hiring`.
     Adult           48,842 people of the 1994 US census; does the income exceed 50,000 dollars?
                     Becker & Kohavi (1996), UCI Machine Learning Repository, doi:10.24432/C5XW20.
     German Credit   1,000 applicants for a loan of the 1970s; is the credit risk good?
@@ -22,12 +23,15 @@ import numpy as np
 import numpy.typing as npt
 
 from auditkit import data as datasets
+from auditkit.data.hiring import SENSITIVE as HIRING_SENSITIVE
 from auditkit.errors import DataError
+from auditkit.models.predictions import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ADULT_SOURCE = "Becker & Kohavi (1996). Adult. UCI Machine Learning Repository, doi:10.24432/C5XW20"
+HIRING_SOURCE = "auditkit contributors, fictional applicants with planted disparities, written for this package"
 GERMAN_SOURCE = "Hofmann (1994). Statlog (German Credit Data). UCI Machine Learning Repository, doi:10.24432/C5NC77"
 
 ADULT_COLUMNS = (
@@ -43,13 +47,16 @@ GERMAN_COLUMNS = (
 GERMAN_NUMERIC = (
     *("duration", "amount", "installment_rate", "residence_since", "age", "number_of_credits", "dependents"),
 )
+HIRING_NUMERIC = ("years_experience", "test_score", "interview", "career_break")
+HIRING_PAST = 3_500
+"""The first so many applicants are those of the past; the others apply now."""
 ADULT_AGES = ((25, "25 or under"), (45, "26 to 45"), (65, "46 to 65"), (200, "over 65"))
 GERMAN_AGES = ((25, "25 or under"), (200, "over 25"))
 
 
 @dataclass(frozen=True, slots=True)
 class PeopleTable:
-    """A published table of people.
+    """A table of people.
 
     Attributes:
         rows: one row a person; the columns that a model may know, numbers as float and everything else as text.
@@ -80,6 +87,16 @@ class PeopleTable:
             ids=self.ids[chosen],
             source=self.source,
         )
+
+
+def read_hiring() -> tuple[PeopleTable, PeopleTable]:
+    """Applicants of the past (3,500), labelled by who was invited, and new ones (1,500), by who would perform well.
+
+    So it is where such models are built, save that nobody knows there how those who were turned down would have done.
+    """
+    table = read_table(datasets.locate("hiring") / "hiring.csv")
+    past, new = table[:HIRING_PAST], table[HIRING_PAST:]
+    return _applicants(past, past["prediction"]), _applicants(new, new["label"])
 
 
 def read_adult(root: str | Path | None = None) -> tuple[PeopleTable, PeopleTable]:
@@ -123,6 +140,18 @@ def read_german_credit(root: str | Path | None = None) -> PeopleTable:
     }
     good = (rows.pop("credit") == "good").to_numpy()
     return PeopleTable(rows, good, sensitive, ("status_sex", "age", "foreign_worker"), ids, GERMAN_SOURCE)
+
+
+def _applicants(table: pd.DataFrame, label: pd.Series[int]) -> PeopleTable:
+    rows = table.drop(columns=["id", "label", "prediction", "score"]).reset_index(drop=True)
+    return PeopleTable(
+        rows=rows.assign(**{name: rows[name].astype(np.float64) for name in HIRING_NUMERIC}),
+        label=(label == 1).to_numpy(),
+        sensitive={name: _objects(rows[name]) for name in HIRING_SENSITIVE},
+        revealing=HIRING_SENSITIVE,
+        ids=_objects(f"applicant {number}" for number in table["id"]),
+        source=HIRING_SOURCE,
+    )
 
 
 def _adult(path: Path) -> PeopleTable:

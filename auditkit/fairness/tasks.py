@@ -1,5 +1,6 @@
-"""Tasks from real data: income (Adult) and credit (German Credit), as columns of a table or as short texts.
+"""Tasks: hiring (shipped), income (Adult) and credit (German Credit), as columns of a table or as short texts.
 
+    task = hiring_task()                                        # needs no data that do not ship
     task = adult_task()                                         # standardised numbers and one-hot columns
     task = adult_task(features="text", limit=2_000)             # sentence embeddings of short texts
 
@@ -9,6 +10,7 @@ husband) stays in, as it does where such models are built. A text names the grou
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -17,15 +19,36 @@ import numpy.typing as npt
 
 from auditkit.errors import InputError, ModelError, UnknownName
 from auditkit.fairness.serialise import describe_adult, describe_german_credit
-from auditkit.fairness.tables import PeopleTable, read_adult, read_german_credit
+from auditkit.fairness.tables import PeopleTable, read_adult, read_german_credit, read_hiring
 from auditkit.mitigation.task import Floats, Split, Task
 
 if TYPE_CHECKING:
     from auditkit.models.protocols import EmbedsText
 
 Features = Literal["tabular", "text"]
-UNUSED = ("fnlwgt", "education")  # a census weight; and in words what education_years counts
+ADULT_UNUSED = ("fnlwgt", "education")  # a census weight; and in words what education_years counts
 TEST_SHARE = 0.3
+
+
+def hiring_task(*, limit: int | None = None, seed: int = 0, include_sensitive: bool = False) -> Task:
+    """Whom to invite, learned from unfair invitations of the past, and judged by who would perform well.
+
+    3,500 fictional applicants to learn from and 1,500 to judge by; `auditkit.data.hiring` says what is planted.
+    Since the labels to judge by are fair, a mitigation may gain in accuracy (Wick, Panda & Tristan, 2019, NeurIPS).
+
+    Sensitive attributes: sex, origin, age_group (under 40, 40 or over), children, residence.
+
+    Args:
+        limit: at most so many people in each of the two parts, drawn at random.
+        seed: draws the people.
+        include_sensitive: keep the columns of the sensitive attributes among the features.
+
+    Raises:
+        InputError: a limit below 1.
+    """
+    rng = np.random.default_rng(seed)
+    past, new = (_at_most(part, limit, rng) for part in read_hiring())
+    return _tabular_task("hiring, tabular", past, new, include_sensitive)
 
 
 def adult_task(
@@ -60,7 +83,7 @@ def adult_task(
     if in_words:
         texts = (describe_adult(train.rows, rng), describe_adult(test.rows, rng))
         return _text_task("adult, text", train, test, texts, encoder)
-    return _tabular_task("adult, tabular", train, test, include_sensitive)
+    return _tabular_task("adult, tabular", train, test, include_sensitive, unused=ADULT_UNUSED)
 
 
 def german_credit_task(
@@ -115,12 +138,14 @@ def _divide(table: PeopleTable, rng: np.random.Generator) -> tuple[PeopleTable, 
     return table.take(np.flatnonzero(~judged)), table.take(np.flatnonzero(judged))
 
 
-def _tabular_task(name: str, train: PeopleTable, test: PeopleTable, include_sensitive: bool) -> Task:
+def _tabular_task(
+    name: str, train: PeopleTable, test: PeopleTable, include_sensitive: bool, unused: Sequence[str] = ()
+) -> Task:
     """Standardised numbers and one-hot columns; a value that nobody to learn from has is zero in all its columns."""
     from sklearn.compose import ColumnTransformer
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    left_out = {*UNUSED, *(() if include_sensitive else train.revealing)}
+    left_out = {*unused, *(() if include_sensitive else train.revealing)}
     kept = train.rows[[c for c in train.rows if c not in left_out]]
     numeric = [str(c) for c in kept if kept[c].dtype.kind == "f"]
     texts = [str(c) for c in kept if str(c) not in numeric]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from auditkit import lazy
 
 if TYPE_CHECKING:
-    from auditkit.fairness.tasks import adult_task, german_credit_task
+    from auditkit.fairness.tasks import adult_task, german_credit_task, hiring_task
     from auditkit.mitigation.adversarial import AdversarialDebiasing
     from auditkit.mitigation.augmentation import CounterfactualAugmentation
     from auditkit.mitigation.baseline import GradientBoosting, LogisticBaseline
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from auditkit.mitigation.task import Decider, Mitigation, Split, Task, predictions
 
 _HOMES = {
-    "auditkit.fairness.tasks": ("adult_task", "german_credit_task"),
+    "auditkit.fairness.tasks": ("adult_task", "german_credit_task", "hiring_task"),
     ".adversarial": ("AdversarialDebiasing",),
     ".augmentation": ("CounterfactualAugmentation",),
     ".baseline": ("GradientBoosting", "LogisticBaseline"),
@@ -85,6 +85,7 @@ __all__ = [
     "compare",
     "compare_models",
     "german_credit_task",
+    "hiring_task",
     "mitigation",
     "predictions",
 ]

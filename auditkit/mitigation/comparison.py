@@ -1,6 +1,6 @@
 """Before and after: what each mitigation did to the bias, what it cost, and whether the bias only moved elsewhere.
 
-    report = ak.mitigate.compare(adult_task(), ["reweighing", LEACE()], sensitive="sex", out="audit-out/mitigation")
+    report = ak.mitigate.compare(hiring_task(), ["reweighing", LEACE()], sensitive="sex", out="audit-out/mitigation")
 
 Everything is measured on people that no mitigation has seen, and paired person by person with the same model without
 mitigation. For each method M:

@@ -240,10 +240,15 @@ def _glove(name: str, where: Path | str | None, device: str, dtype: str) -> Mode
     return WordVectors([str(w) for w in index.iloc[:, 0]], np.load(folder / "glove_6B_50d_emb.npy"), name=name)
 
 
+def _table(name: str, where: Path | str | None, device: str, dtype: str) -> Model:
+    return predictions.Predictions(predictions.read_table(where or ""), name=name)
+
+
 BUILTIN: dict[str, Callable[[str, Path | str | None, str, str], Model]] = {
     "char_gpt": _char_gpt,
     "minilm_mlm": _minilm_mlm,
     "glove": _glove,
+    "table": _table,
 }
 
 

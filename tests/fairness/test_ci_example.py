@@ -1,5 +1,6 @@
 """The example for a CI job runs as it is written, in far less than a minute."""
 
+import re
 import time
 from pathlib import Path
 
@@ -39,3 +40,11 @@ def test_the_workflow_passes_fair_decisions_and_stops_unfair_ones(tmp_path, monk
     assert result.exit_code == code, result.output
     assert "sex+age_group/true_positive_rate_difference" in (tmp_path / "summary.md").read_text().replace("\\", "")
     assert (tmp_path / "audit-out" / "junit.xml").exists()
+
+
+def test_on_the_table_that_ships_the_workflow_stops(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fairness.yaml").write_text((CI / "fairness.yaml").read_text())
+    result = CliRunner().invoke(app, [*command, "--model", "hiring"])
+    assert result.exit_code == 1, result.output
+    assert re.search(r"FAIL\W+group_fairness/sex/true_positive_rate", result.output)

@@ -8,7 +8,7 @@ import torch
 from auditkit.errors import InputError, ModelError, UnknownName
 from auditkit.models import load_model
 from auditkit.models.catalog import aliases
-from auditkit.models.protocols import Classifies, EmbedsText, EmbedsWords, FillsMask, Generates, ScoresText
+from auditkit.models.protocols import Classifies, EmbedsText, EmbedsWords, FillsMask, Generates, Predicts, ScoresText
 from auditkit.testing import FakeMaskedLM, check_model
 
 from .conftest import SMALL, build, tiny_bert_masked_lm, tiny_llama, transformers, word_piece_tokenizer
@@ -152,6 +152,7 @@ def test_saving_and_loading_keeps_the_weights_hash(masked_folder, tmp_path):
         ("minilm-mlm", FillsMask),
         ("minilm", EmbedsText),
         ("glove", EmbedsWords),
+        ("hiring", Predicts),
         pytest.param("smollm2", ScoresText, marks=pytest.mark.slow),
     ],
 )
