@@ -96,8 +96,8 @@ def main(notes: int, epochs: int, out: Path, seed: int = 0) -> None:
             name=name,
         )
         finished[name] = str(out / name)
-        epsilon_spent = "none" if result.cost is None else f"{result.cost.epsilon:.2f}"
-        print(f"{name}: epsilon {epsilon_spent}, held-out loss {result.record['epochs'][-1]['validation_loss']:.3f}")
+        loss = result.record["epochs"][-1]["validation_loss"]
+        print(f"{name}: epsilon {result.cost.epsilon:.2f}, held-out loss {loss:.3f}, kept in {out / name / 'model'}")
         report = ak.audit(
             result.model,
             probes=[

@@ -127,7 +127,7 @@ class Recover:
 
     def _done(self, result: PrivateTrainingResult, zeros: int) -> dict[str, Any]:
         done = {"epochs": self.epochs, "steps": result.record["steps"], "zeros_kept": zeros}
-        if result.cost is None:
+        if self.privacy is None:
             return done | {"train_loss": [epoch["train_loss"] for epoch in result.record["epochs"]], "privacy": None}
         cost = {key: getattr(result.cost, key) for key in ("epsilon", "delta", "unit", "units", "adjacency", "method")}
         ledger = None if result.folder is None else str(result.folder / LEDGER)

@@ -7,10 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
 
+from auditkit.errors import ModelError
+from auditkit.models.saving import refuse_reshaped, without_progress
 from auditkit.models.weights import parameter_count, weights_sha256
 
 
@@ -66,6 +69,21 @@ class HFModel:
             module = type(self.module)(copy.deepcopy(self.module.config))
         module = module.to(self.device, self.module.dtype)
         return type(self)(module, self.tokenizer, name=f"{self.name} (random weights, seed {seed})")
+
+    def save(self, folder: str | Path) -> Path:
+        """Write configuration, tokenizer and safetensors, which `load_model` reads; tied weights are written once.
+
+        Raises:
+            ModelError: transformers cannot write this module such that it could be loaded again.
+        """
+        refuse_reshaped(self.module, lambda: type(self.module)(copy.deepcopy(self.module.config)))
+        try:
+            with without_progress():
+                self.module.save_pretrained(folder)
+        except (ValueError, RuntimeError) as e:
+            raise ModelError(f"transformers cannot save {self.name}: {str(e).splitlines()[0]}") from e
+        self.tokenizer.save_pretrained(folder)
+        return Path(folder)
 
     def tokenize(self, texts: Sequence[str], *, reserve: int = 0, **options: Any) -> Any:
         """Token ids without padding; texts over the context, less `reserve` tokens, are cut to it and counted."""

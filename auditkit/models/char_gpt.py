@@ -18,6 +18,7 @@ from auditkit.models.batching import Batcher, pad
 from auditkit.models.char_tokenizer import CharTokenizer
 from auditkit.models.char_transformer import CharGPTConfig, CharTransformer
 from auditkit.models.protocols import Floats, Ints, TokenScores, TokenStatistics
+from auditkit.models.saving import refuse_reshaped
 from auditkit.models.token_statistics import as_token_statistics, statistics
 from auditkit.models.weights import parameter_count, pick_device, pick_dtype, weights_sha256
 from auditkit.progress import advance
@@ -87,10 +88,12 @@ class CharModel:
         """Write `model.safetensors` and `config.json`; `half` stores float16, which halves the file and rounds.
 
         Raises:
+            ModelError: the configuration does not build this network.
             ReportError: the files cannot be written (disk full, no permission).
         """
         from safetensors.torch import save
 
+        refuse_reshaped(self._module, lambda: CharTransformer(self.config))
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         state = {k: v.detach().cpu().contiguous() for k, v in self._module.state_dict().items()}

@@ -6,6 +6,7 @@ import copy
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 
 from auditkit.models.batching import Batcher
 from auditkit.models.protocols import Ints
+from auditkit.models.saving import refuse_reshaped, without_progress
 from auditkit.models.weights import parameter_count, weights_sha256
 
 TOKENS_PER_BATCH = 8192
@@ -66,6 +68,18 @@ class SentenceEncoder:
             "context": int(self.module.max_seq_length),
             "revision": self.revision,
         }
+
+    def save(self, folder: str | Path) -> Path:
+        """Write configuration, tokenizer, pooling and safetensors, which `load_model` reads.
+
+        Raises:
+            ModelError: the configuration does not build this transformer.
+        """
+        inner: Any = self.module[0].model
+        refuse_reshaped(inner, lambda: type(inner)(copy.deepcopy(inner.config)))
+        with without_progress():
+            self.module.save(str(folder), create_model_card=False)  # a card would quote texts of an earlier training
+        return Path(folder)
 
     def randomized(self, seed: int) -> Self:
         """The same encoder and pooling with fresh transformer weights drawn under `seed`."""

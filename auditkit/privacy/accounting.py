@@ -78,7 +78,7 @@ class PrivacyCost:
     """What was spent, and about whom the guarantee speaks.
 
     Attributes:
-        epsilon: the upper bound that is claimed.
+        epsilon: the upper bound that is claimed; infinite without privacy, like `rdp` and `pld`.
         delta: the probability with which epsilon need not hold.
         unit: the unit of privacy.
         units: how many of them the data hold.
@@ -96,6 +96,12 @@ class PrivacyCost:
     method: str
     rdp: float
     pld: float | None
+
+
+def without_privacy(sampler: Sampler) -> PrivacyCost:
+    """What a training without noise costs: no epsilon, however large, bounds what it may reveal."""
+    method = "none: trained without clipping and noise"
+    return PrivacyCost(math.inf, 0.0, sampler.unit, sampler.units, sampler.adjacency, method, math.inf, math.inf)
 
 
 def account(phases: Sequence[Phase], delta: float) -> PrivacyCost:

@@ -155,7 +155,6 @@ def check_ledger(seed: int) -> Finding:
             noise_multiplier=NOISE_MULTIPLIER, max_grad_norm=MAX_GRAD_NORM, seed=seed, out=folder, witness=idle,
         )  # fmt: skip
         (entry,) = read_ledger(Path(folder) / "ledger.json").entries
-    assert result.cost is not None
     drawn = np.zeros((len(idle.drawn), IDLE), dtype=bool)
     for step, units in enumerate(idle.drawn):
         drawn[step, units] = True

@@ -193,7 +193,8 @@ def audit_training(
         drawn = _texts(m, rng) if isinstance(canaries, int) else canaries
         included = np.array([c.inserted for c in drawn.canaries])
         result, scores = _black_box(model, dataset, drawn, training)
-    audit = OneRunAudit.of(kind, OneRun(scores, included), tried, result.cost, result.record)
+    claimed = result.cost if result.record["private"] else None
+    audit = OneRunAudit.of(kind, OneRun(scores, included), tried, claimed, result.record)
     return replace(audit, model=result.model)
 
 

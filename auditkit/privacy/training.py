@@ -5,7 +5,7 @@ import auditkit as ak
 model = ak.load_model("minilm-mlm")
 result = ak.privacy.train(model, texts, target_epsilon=8, delta=1e-5, epochs=3, logical_batch_size=64, out="run")
 result.cost.epsilon  # what was really spent
-ak.audit(result.model, probes=[...])
+ak.audit(result.model, probes=[...])  # or `model: run/model` in an audit.yaml
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from auditkit.errors import InputError
 from auditkit.privacy.accounting import PrivacyCost
-from auditkit.privacy.adapters import copy_of
+from auditkit.privacy.adapters import AdapterWeights, copy_of
 from auditkit.privacy.objectives import objective_for
+from auditkit.privacy.saved_model import write_model
 from auditkit.privacy.training_loop import Witness
 from auditkit.privacy.training_run import Run
 from auditkit.privacy.training_settings import Settings
@@ -38,16 +40,33 @@ class PrivateTrainingResult:
 
     Attributes:
         model: a new adapter, ready to be audited; the one given is unchanged.
-        cost: epsilon, delta, unit, and how they were obtained; None for a training without privacy.
+        cost: epsilon, delta, unit, and how they were obtained; epsilon is infinite for a training without privacy.
         record: the content of `training.json`. Its norms, clipped shares and losses are computed from the data without
             noise: they are for those who may see the data, and no epsilon covers them.
-        folder: where ledger, record and checkpoint are; None where nothing was kept.
+        folder: where ledger, record, checkpoint and `model/` are; None where nothing was kept.
+        adapters: low-rank adapters as they were before they were merged into `model`; None where there are none.
     """
 
     model: Any
-    cost: PrivacyCost | None
+    cost: PrivacyCost
     record: dict[str, Any]
     folder: Path | None
+    adapters: AdapterWeights | None = None
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the model such that `load_model(folder)` reads it, whole or not at all, and `adapter/` in it for peft.
+
+        Nothing else goes there: no record, no seed, nothing of the data.
+
+        Args:
+            folder: new or empty.
+
+        Raises:
+            InputError: it holds files already, or is a file.
+            ModelError: the module is compressed, and no file of it could be loaded.
+            ReportError: it cannot be written (disk full, no permission).
+        """
+        return write_model(self.model, self.adapters, Path(folder))
 
 
 def train(
@@ -81,7 +100,8 @@ def train(
     With `out`, a training that was stopped goes on when it is called again with the same arguments. Steps after the
     last checkpoint are lost, but stay on the account; a seed repeats them, which shows nothing new. Under torchrun,
     with a process group initialised, the processes share every batch; the first one draws it, adds the noise, and keeps
-    the ledger.
+    the ledger. The trained model is written to `<out>/model`, for `load_model`, and adapters also to
+    `<out>/model/adapter`, for peft.
 
     Args:
         model: a char-GPT, or any Hugging Face adapter. Frozen parameters stay frozen.
@@ -108,7 +128,7 @@ def train(
         secure: cryptographic noise and sampling, for release; takes no seed.
         seed: repeats a training exactly, for experiments: whoever knows it can undo the noise. None draws one from the
             operating system.
-        out: folder for the ledger, the record and the checkpoint.
+        out: folder for the ledger, the record, the checkpoint and the trained model.
         name: of the training in reports.
         witness: units that an audit puts in (`one_run_audit`); they count as units of privacy.
 
@@ -117,6 +137,7 @@ def train(
         UnsupportedModel: the model has no exact per-example gradients; lists every reason.
         DataError: records of a wrong form.
         InputError: another argument is wrong, or a gradient is not finite; what was spent stands in the ledger.
+        ReportError: a file cannot be written; call again with the same arguments when it can.
     """
     settings = Settings(
         epochs=epochs,
@@ -146,7 +167,7 @@ def train(
         values = run.to_the_end()
         cost = run.cost()
         record = run.finish(values)
-    return PrivateTrainingResult(trained, cost, record, None if out is None else folder)
+    return PrivateTrainingResult(trained, cost, record, None if out is None else folder, run.low_rank)
 
 
 @contextmanager
@@ -156,7 +177,10 @@ def _folder(out: str | Path | None) -> Iterator[Path]:
         with tempfile.TemporaryDirectory() as folder:
             yield Path(folder)
         return
-    Path(out).mkdir(parents=True, exist_ok=True)
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise InputError(f"out = {out}: {e.strerror}; expected a folder that is there, or can be made") from e
     yield Path(out)
 
 

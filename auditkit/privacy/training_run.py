@@ -14,16 +14,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from auditkit.errors import InputError
+from auditkit.errors import InputError, ModelError
 from auditkit.models.weights import parameter_count, weights_sha256
 from auditkit.privacy import processes, training_state
-from auditkit.privacy.accounting import Phase, PrivacyCost, account, noise_multiplier_for
-from auditkit.privacy.adapters import LowRankAdapters
+from auditkit.privacy.accounting import Phase, PrivacyCost, account, noise_multiplier_for, without_privacy
+from auditkit.privacy.adapters import AdapterWeights, LowRankAdapters
 from auditkit.privacy.bookkeeping import BookKeeping
 from auditkit.privacy.ledger import Ledger
 from auditkit.privacy.noise import noise_source
 from auditkit.privacy.objectives import Objective
 from auditkit.privacy.sampling import Indices, Sampler, ShuffledSampler, group_examples
+from auditkit.privacy.saved_model import write_model
 from auditkit.privacy.settings import check_delta
 from auditkit.privacy.training_loop import Loop, Mechanism, Witness, automatic_budget, fingerprints
 from auditkit.privacy.training_settings import Settings
@@ -47,8 +48,9 @@ class Run:
         folder: of ledger, checkpoint and record.
         adapters: low-rank adapters, where asked for.
         fingerprint: hash of data, weights and settings: what a training that goes on must share.
-        keep: whether to write checkpoints.
+        keep: whether to write checkpoints, and the trained model.
         steps: taken so far, lost ones included.
+        low_rank: the trained adapters, once they are merged.
     """
 
     settings: Settings
@@ -60,6 +62,7 @@ class Run:
     fingerprint: str
     keep: bool
     steps: int = 0
+    low_rank: AdapterWeights | None = None
     saved_at: float = field(default_factory=time.monotonic)
 
     @classmethod
@@ -125,17 +128,20 @@ class Run:
             self._save()
         return values or self._scores()
 
-    def cost(self) -> PrivacyCost | None:
-        """What the ledger says; None without privacy."""
-        mechanism = self.loop.mechanism
-        return processes.first_decides(lambda: mechanism.ledger.cost() if mechanism and mechanism.ledger else None)
+    def cost(self) -> PrivacyCost:
+        """What the ledger says; infinite without privacy."""
+        if (mechanism := self.loop.mechanism) is None:
+            return without_privacy(self.loop.sampler)
+        return processes.first_decides(lambda: _ledger(mechanism).cost())
 
     def finish(self, values: list[float]) -> dict[str, Any]:
-        """Merge the adapters, and write the record."""
+        """Merge the adapters, and write the model and the record."""
         trainable = sum(p.numel() for p in self.loop.trainable)
         if self.adapters is not None:
-            self.adapters.merge()
+            self.low_rank = self.adapters.merge()
         self.model.module.eval()
+        if self.keep and (reason := processes.first_decides(self._write_model)):
+            self.model.notices[f"trained model not saved: {reason}"] += 1
         record = self._record(values) | {
             "parameters": parameter_count(self.model.module),
             "trainable": trainable,
@@ -145,6 +151,19 @@ class Run:
             text = json.dumps(record, indent=1, allow_nan=False) + "\n"
             write_atomically(self.folder / RECORD, text.encode())
         return record
+
+    def _write_model(self) -> str | None:
+        """Put the model beside its ledger; why that cannot be, for a module that no file could be loaded into.
+
+        A model with an audit's canaries in it is to be thrown away, and not written.
+        """
+        if self.loop.witness is not None:
+            return None
+        try:
+            write_model(self.model, self.low_rank, self.folder / training_state.MODEL, replace=True)
+        except ModelError as e:
+            return str(e)
+        return None
 
     def _begin(self) -> None:
         """Go on from the checkpoint. A seed repeats the steps lost since; without one they stay lost, and spent."""
@@ -174,11 +193,10 @@ class Run:
 
     def _open_ledger(self, mechanism: Mechanism) -> int:
         """The steps that the ledger holds already."""
-        if mechanism.ledger is None:
-            raise InputError("only the first process keeps the ledger")
-        spent = mechanism.ledger.steps
+        ledger = _ledger(mechanism)
+        spent = ledger.steps
         if spent >= len(self.loop.log.seconds):
-            mechanism.ledger.begin(
+            ledger.begin(
                 self.loop.sampler,
                 noise_multiplier=mechanism.noise_multiplier,
                 max_grad_norm=mechanism.max_grad_norm,
@@ -284,6 +302,12 @@ def _mechanism(
     noise = noise_source(secure=settings.secure, seed=settings.seed, device=device)
     engine = BookKeeping(model.module, max_grad_norm=settings.max_grad_norm, mode=settings.mode)
     return Mechanism(ledger, noise, noise_multiplier, settings.max_grad_norm, engine)
+
+
+def _ledger(mechanism: Mechanism) -> Ledger:
+    if mechanism.ledger is None:
+        raise InputError("only the first process keeps the ledger")
+    return mechanism.ledger
 
 
 def _optimizer(parameters: list[torch.nn.Parameter], settings: Settings) -> torch.optim.Optimizer:

@@ -20,6 +20,7 @@ from auditkit.report import write_atomically
 CHECKPOINT = "checkpoint.safetensors"
 LEDGER = "ledger.json"
 STARTED = "started.txt"
+MODEL = "model"
 
 
 @dataclass
@@ -124,12 +125,14 @@ def claim(folder: Path, fingerprint: str) -> None:
     """Note whose folder this is before the first step: a training killed before its first checkpoint can go on.
 
     Raises:
-        InputError: the ledger there holds steps of another training.
+        InputError: the ledger there holds steps of another training, or a model is where this one's will be.
     """
     mark, ledger = folder / STARTED, folder / LEDGER
     ours = mark.exists() and mark.read_text() == fingerprint
     if not ours and ledger.exists() and read_ledger(ledger).steps:
         raise _another(folder)
+    if not ours and (folder / MODEL).exists():
+        raise InputError(f"{folder / MODEL} is there already, where this training writes its model; choose another out")
     write_atomically(mark, fingerprint.encode())
 
 

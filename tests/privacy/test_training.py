@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from auditkit.errors import AuditkitError, InputError, ModelError
 from auditkit.models.char_gpt import CharGPT
 from auditkit.privacy import training_loop
-from auditkit.privacy.accounting import Phase, account
+from auditkit.privacy.accounting import Phase, PrivacyCost, account
 from auditkit.privacy.bookkeeping import BookKeeping
 from auditkit.privacy.ledger import read_ledger
 from auditkit.privacy.noise import SeededNoise
@@ -349,7 +349,8 @@ def test_an_infinite_target_is_a_baseline_without_ledger_noise_or_clipping(tmp_p
         drawn = PoissonSampler(24, 8, seed=0).batch(step)
         expected = sum(gradient_by_hand(model, TEXTS[i], before) for i in drawn) / 8
         torch.testing.assert_close(flat(given), expected, atol=1e-6, rtol=1e-4)
-    assert result.cost is None
+    how = "none: trained without clipping and noise"
+    assert result.cost == PrivacyCost(math.inf, 0.0, "example", 24, "add or remove one", how, math.inf, math.inf)
     assert not (tmp_path / "ledger.json").exists()
     nothing = ("target_epsilon", "delta", "noise_multiplier", "max_grad_norm", "mode", "gradient_norms", "noise_policy")
     assert not result.record["private"]

@@ -164,7 +164,7 @@ def test_the_noise_is_added_once_and_not_by_every_process(ranks):
 
 def test_only_the_first_process_writes(ranks):
     first, second = ([path.name for path in sorted((rank / "run").iterdir())] for rank in ranks)
-    assert first == ["checkpoint.safetensors", "ledger.json", "started.txt", "training.json"]
+    assert first == ["checkpoint.safetensors", "ledger.json", "model", "started.txt", "training.json"]
     assert second == []
     assert read_ledger(ranks[0] / "run" / "ledger.json").steps == 6  # not once for every process
     assert json.loads((ranks[0] / "run" / "training.json").read_text())["processes"] == 2
