@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from auditkit import stats
+from auditkit import extras, stats
 from auditkit.errors import DataError, InputError
 from auditkit.explain.layers import Reading, read, tokenize
 from auditkit.measurement import Interval
@@ -213,6 +213,7 @@ def _shuffled(truth: Ints, folds: Ints, rng: np.random.Generator) -> Ints:
     return labels
 
 
+@extras.explained()
 def _held_out(states: Floats, tasks: Ints, folds: Ints) -> npt.NDArray[np.bool_]:
     """(tasks, n): whether a ridge classifier that never saw the fold of a text names its label.
 

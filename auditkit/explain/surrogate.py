@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from auditkit import stats
+from auditkit import extras, stats
 from auditkit.errors import DataError, InputError
 from auditkit.measurement import Interval
 from auditkit.models.protocols import Classifies, Ints
@@ -180,6 +180,7 @@ def _presence(texts: Sequence[str], held: npt.NDArray[np.bool_]) -> tuple[list[s
     return words, np.array([[word in own for word in words] for own in sets])
 
 
+@extras.explained()
 def _grown(presence: Presence, said: Ints, depth: int) -> Any:
     from sklearn.tree import DecisionTreeClassifier
 

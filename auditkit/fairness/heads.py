@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from auditkit import extras
 from auditkit.errors import DataError
 from auditkit.models.protocols import EmbedsText, Floats
 
@@ -46,6 +47,7 @@ class TextHead:
         self.name = name
         self._embedded: dict[str, Floats] = {}
 
+    @extras.explained()
     @classmethod
     def fit(
         cls,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
+from auditkit import extras
 from auditkit.errors import InputError, ModelError, UnknownName
 from auditkit.fairness.serialise import describe_adult, describe_german_credit
 from auditkit.fairness.tables import PeopleTable, read_adult, read_german_credit, read_hiring
@@ -138,6 +139,7 @@ def _divide(table: PeopleTable, rng: np.random.Generator) -> tuple[PeopleTable, 
     return table.take(np.flatnonzero(~judged)), table.take(np.flatnonzero(judged))
 
 
+@extras.explained()
 def _tabular_task(
     name: str, train: PeopleTable, test: PeopleTable, include_sensitive: bool, unused: Sequence[str] = ()
 ) -> Task:

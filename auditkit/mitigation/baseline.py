@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from auditkit import extras
 from auditkit.errors import DataError
 from auditkit.mitigation.task import Bools, Floats, Split, Texts
 
@@ -68,6 +69,7 @@ class GradientBoosting:
     stage: ClassVar[Stage] = "none"
     source: ClassVar[str] = "Friedman (2001), Ann. Stat. 29; Ke et al. (2017), NeurIPS"
 
+    @extras.explained()
     def fit(self, train: Split, *, sensitive: str, rng: np.random.Generator) -> ClassifierDecider:
         """Learn from `train`; the groups are checked and not used."""
         from sklearn.ensemble import HistGradientBoostingClassifier
@@ -77,6 +79,7 @@ class GradientBoosting:
         return ClassifierDecider(model.fit(train.features, train.label))
 
 
+@extras.explained()
 def fit_logistic(features: Floats, label: Bools | Texts, weight: Floats | None = None, **options: Any) -> Any:
     """Logistic regression after standardising the features.
 

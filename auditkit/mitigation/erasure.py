@@ -18,6 +18,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from auditkit import extras
 from auditkit.errors import DataError
 from auditkit.mitigation.baseline import MAX_ITERATIONS, ClassifierDecider, Stage, check_train, known_features
 from auditkit.mitigation.task import Bools, Floats, Split, Texts
@@ -155,6 +156,7 @@ class LEACE:
         return projected_logistic(eraser, train)
 
 
+@extras.explained()
 def projected_logistic(projection: Projection, train: Split) -> ProjectedDecider:
     """Logistic regression on projected features, in units of the standard deviations that they had before.
 

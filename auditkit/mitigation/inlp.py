@@ -18,6 +18,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from auditkit import extras
 from auditkit.errors import DataError, InputError
 from auditkit.mitigation.baseline import MAX_ITERATIONS, Stage, check_train
 from auditkit.mitigation.erasure import ProjectedDecider, Projection, projected_logistic
@@ -116,6 +117,7 @@ def _held_out(groups: Texts, share: float, rng: np.random.Generator) -> Bools:
     return held
 
 
+@extras.explained()
 def _recognize(x: Floats, groups: Texts, held: Bools) -> tuple[float, bool, Floats]:
     """Held-out balanced accuracy of a classifier of the group, whether that is chance, and its (k, d) weights."""
     from sklearn.linear_model import LogisticRegression

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from auditkit import extras
 from auditkit.errors import DataError, InputError, UnknownName
 from auditkit.mitigation.baseline import LogisticBaseline, Stage, check_train, hold_out
 from auditkit.mitigation.task import Bools, Decider, Floats, Mitigation, Split, Texts
@@ -97,6 +98,7 @@ class GroupThresholds:
             )
         _check_share(self.held_out)
 
+    @extras.explained()
     def fit(self, train: Split, *, sensitive: str, rng: np.random.Generator) -> ThresholdDecider:
         """Learn the base model and then the thresholds; `rng` draws whom to hold out, and the seed of the lottery."""
         from fairlearn.postprocessing import ThresholdOptimizer
@@ -176,6 +178,7 @@ class GroupCalibration:
         return CalibratedDecider(base, sensitive, corrections)
 
 
+@extras.explained()
 def isotonic(scores: Floats, label: Bools) -> Callable[[Floats], Floats]:
     """The non-decreasing step function from scores to probabilities with the least squared error."""
     from sklearn.isotonic import IsotonicRegression
@@ -184,6 +187,7 @@ def isotonic(scores: Floats, label: Bools) -> Callable[[Floats], Floats]:
     return lambda s: np.asarray(model.predict(s), dtype=np.float64)
 
 
+@extras.explained()
 def platt(scores: Floats, label: Bools) -> Callable[[Floats], Floats]:
     """A logistic regression of the outcome on the log-odds of the score, towards Platt's smoothed targets.
 
@@ -206,6 +210,7 @@ def person_draws(ids: Iterable[object], seed: int) -> Floats:
     return np.array([int.from_bytes(d, "big") >> 11 for d in digests], dtype=np.float64) * 2.0**-53
 
 
+@extras.explained()
 def _scored() -> Any:
     """What fairlearn takes for a classifier: its only feature is already the score."""
     from sklearn.base import BaseEstimator, ClassifierMixin

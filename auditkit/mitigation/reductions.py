@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from auditkit import extras
 from auditkit.errors import InputError
 from auditkit.mitigation.baseline import MAX_ITERATIONS, Stage, check_train, known_features
 from auditkit.mitigation.postprocess import person_draws
@@ -89,6 +90,7 @@ class ExponentiatedGradientReduction:
                 "and 1 and one iteration or more"
             )
 
+    @extras.explained()
     def fit(self, train: Split, *, sensitive: str, rng: np.random.Generator) -> LotteryDecider:
         """Learn from `train`; `rng` draws the seed of the lottery, and nothing else is drawn."""
         from sklearn.preprocessing import StandardScaler
@@ -102,6 +104,7 @@ class ExponentiatedGradientReduction:
         shares = drawn.to_numpy(dtype=np.float64)
         return LotteryDecider(scaler, classifiers, shares / shares.sum(), int(rng.integers(2**63)), found.best_gap_)
 
+    @extras.explained()
     def _reduce(self, x: Floats, label: Bools, groups: Texts) -> Any:
         """The algorithm of fairlearn, fitted."""
         from fairlearn import reductions

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from auditkit import stats
+from auditkit import extras, stats
 from auditkit.errors import DataError
 from auditkit.fairness.groups import Gap
 from auditkit.measurement import Interval
@@ -105,6 +105,7 @@ def _mean(values: Floats, rng: np.random.Generator) -> Gap:
         return Gap(value, Interval(value, value, method="exact: the same for everybody"))
 
 
+@extras.explained()
 def _linear(seed: int) -> Any:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -113,6 +114,7 @@ def _linear(seed: int) -> Any:
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000))
 
 
+@extras.explained()
 def _nonlinear(seed: int) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier
 

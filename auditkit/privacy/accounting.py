@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from auditkit import extras
 from auditkit.errors import AuditkitError
 from auditkit.privacy.sampling import Composition, Sampler
 from auditkit.privacy.settings import (
@@ -253,6 +254,7 @@ def _compositions(phases: Sequence[Phase]) -> tuple[Composition, ...]:
     return tuple(p.composition for p in phases if p.steps)
 
 
+@extras.explained()
 def _rdp(done: tuple[Composition, ...], delta: float) -> float:
     from opacus.accountants import RDPAccountant
 
@@ -278,6 +280,7 @@ def _prv(done: tuple[Composition, ...], delta: float) -> float:
     return bound if error < 2 * needed else _prv_to_within(needed, done, delta)  # RDP was far off
 
 
+@extras.explained()
 def _prv_to_within(error: float, done: tuple[Composition, ...], delta: float) -> float:
     from opacus.accountants import PRVAccountant
 
@@ -288,6 +291,7 @@ def _prv_to_within(error: float, done: tuple[Composition, ...], delta: float) ->
         return max(0.0, float(accountant.get_epsilon(delta, eps_error=error)))
 
 
+@extras.explained()
 @lru_cache(maxsize=64)
 def _pld(done: tuple[Composition, ...], delta: float) -> float:
     import dp_accounting

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from auditkit import extras
 from auditkit.errors import DataError
 from auditkit.measurement import Interval
 from auditkit.privacy.roc import Floats, auc
@@ -43,6 +44,7 @@ class BlindBaseline:
         return self.interval.low > 0.5
 
 
+@extras.explained()
 def blind_baseline(
     members: Sequence[str], nonmembers: Sequence[str], *, rng: np.random.Generator, level: float = 0.95
 ) -> BlindBaseline:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from auditkit import extras
 from auditkit.errors import InputError
 
 Floats = npt.NDArray[np.float64]
@@ -64,6 +65,7 @@ def check_bound_settings(delta: float, level: float, *, gaussian: bool = False) 
         )
 
 
+@extras.explained()
 def gaussian_epsilon(mu: float, delta: float) -> float:
     """The epsilon at `delta` of a mechanism that is exactly mu-GDP: a Gaussian of sensitivity mu and variance 1.
 

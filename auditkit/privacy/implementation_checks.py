@@ -27,6 +27,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from auditkit import extras
 from auditkit.models.char_gpt import CharGPT
 from auditkit.models.char_transformer import CharGPTConfig, CharTransformer
 from auditkit.privacy.adapters import copy_of
@@ -186,6 +187,7 @@ def _sampling_p_values(drawn: NDArray[np.bool_], rate: float) -> dict[str, float
     }
 
 
+@extras.explained()
 @lru_cache
 def _epsilon(noise_multiplier: float, rate: float, steps: int) -> float:
     """By an accountant that is not the trainer's."""
