@@ -39,8 +39,8 @@ class Recover:
         learning_rate: of AdamW without weight decay.
         batch_size: mean number of texts a step; all of them where there are fewer.
         privacy: options for DP-SGD, or None: target_epsilon (or noise_multiplier) and delta, max_grad_norm, `out` (the
-            folder that keeps the ledger and the training's record), and `seed`. Without a seed of its own, a private
-            training is not repeatable: whoever knows the seed of a sweep could undo the noise.
+            folder that keeps the ledger, the training's record and its model), and `seed`. Without a seed of its own, a
+            private training is not repeatable: whoever knows the seed of a sweep could undo the noise.
 
     Raises:
         InputError: an option is out of range.

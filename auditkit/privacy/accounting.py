@@ -32,6 +32,7 @@ from auditkit.privacy.settings import (
 
 RELATIVE_TOLERANCE = 0.01
 ABSOLUTE_TOLERANCE = 1e-3
+NO_PRIVACY = "none: trained without clipping and noise"
 SOURCE = "Abadi et al. (2016), arXiv:1607.00133; Gopi et al. (2021), arXiv:2106.02848"
 
 # Beyond this the numerical accountants need ever finer grids to tell apart what no longer protects; RDP bounds it.
@@ -101,8 +102,7 @@ class PrivacyCost:
 
 def without_privacy(sampler: Sampler) -> PrivacyCost:
     """What a training without noise costs: no epsilon, however large, bounds what it may reveal."""
-    method = "none: trained without clipping and noise"
-    return PrivacyCost(math.inf, 0.0, sampler.unit, sampler.units, sampler.adjacency, method, math.inf, math.inf)
+    return PrivacyCost(math.inf, 0.0, sampler.unit, sampler.units, sampler.adjacency, NO_PRIVACY, math.inf, math.inf)
 
 
 def account(phases: Sequence[Phase], delta: float) -> PrivacyCost:

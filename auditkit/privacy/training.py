@@ -44,7 +44,8 @@ class PrivateTrainingResult:
         record: the content of `training.json`. Its norms, clipped shares and losses are computed from the data without
             noise: they are for those who may see the data, and no epsilon covers them.
         folder: where ledger, record, checkpoint and `model/` are; None where nothing was kept.
-        adapters: low-rank adapters as they were before they were merged into `model`; None where there are none.
+        adapters: low-rank adapters as they were before they were merged into `model`; None where there are none, or
+            where they fit only a base that peft changed (PiSSA and the like).
     """
 
     model: Any

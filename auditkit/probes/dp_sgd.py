@@ -22,7 +22,7 @@ from auditkit import stats
 from auditkit.errors import DataError, InputError
 from auditkit.measurement import Interval, Measurement
 from auditkit.models.protocols import Model
-from auditkit.privacy.accounting import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE
+from auditkit.privacy.accounting import ABSOLUTE_TOLERANCE, NO_PRIVACY, RELATIVE_TOLERANCE
 from auditkit.privacy.ledger import Ledger, read_ledger
 from auditkit.probes.base import ItemScore, ProbeResult
 from auditkit.probes.evidence import summarize, undefined
@@ -131,8 +131,7 @@ def _facts(record: TrainingRecord, audited: str | None) -> dict[str, Any]:
 def _epsilon(at: str, training: Training) -> Measurement:
     """What the ledger says was spent; an error where there is none to be believed."""
     if not training.record.private:
-        method = "none: trained without clipping and noise"
-        return undefined(f"{at}/epsilon", NO_BOUND, unit="", ideal=0.0, method=method, source=SOURCE)
+        return undefined(f"{at}/epsilon", NO_BOUND, unit="", ideal=0.0, method=NO_PRIVACY, source=SOURCE)
     try:
         ledger = read_ledger(training.folder / LEDGER)
         found = ledger.measurement(at)

@@ -1,11 +1,14 @@
 """Heads and neurons are really cut out, and the result is what silencing them gives."""
 
 import copy
+import hashlib
+import json
 
 import numpy as np
 import pytest
 import torch
 import transformers
+from safetensors.torch import save
 
 from auditkit.compression.block_layouts import ATTENTION, FEED_FORWARD, blocks
 from auditkit.compression.layers import linear_layers
@@ -187,10 +190,19 @@ def test_what_it_cannot_say_is_refused_by_from_pretrained(tmp_path):
         transformers.AutoModelForMaskedLM.from_pretrained(tmp_path)
 
 
-def test_a_char_gpt_with_cut_heads_is_refused_by_its_plain_loader(tmp_path):
-    smaller = compress(tiny("char-gpt"), {"heads": {"ratio": 0.5}})
+def test_a_char_gpt_with_cut_heads_is_neither_saved_nor_loaded_as_a_plain_one(tmp_path):
+    model = tiny("char-gpt")
+    smaller = compress(model, {"heads": {"ratio": 0.5}})
+    with pytest.raises(ModelError, match="not those of its configuration"):
+        smaller.save(tmp_path / "refused")
+    assert not (tmp_path / "refused").exists()
+    weights = save(smaller.module.state_dict())
+    config = model.save(tmp_path) / "config.json"
+    facts = json.loads(config.read_text()) | {"weights_file_sha256": hashlib.sha256(weights).hexdigest()}
+    config.write_text(json.dumps(facts))
+    (tmp_path / "model.safetensors").write_bytes(weights)
     with pytest.raises(ModelError, match=r"does not fit its config\.json"):
-        CharModel.load(smaller.save(tmp_path))
+        CharModel.load(tmp_path)
 
 
 def test_heads_that_leave_no_valid_configuration_are_remembered_by_the_class():
