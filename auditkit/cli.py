@@ -5,7 +5,7 @@ Exit codes:
 0    every rule passes
 1    a rule does not pass, or a validation fails
 2    the command, the configuration or another input is wrong
-3    incomplete: a probe crashed, or a rule could not be judged (outranks 1)
+3    incomplete: a probe crashed, a rule could not be judged, or nothing was measured (outranks 1)
 130  stopped with Ctrl-C
 
 What a command needs is imported inside it, so that `--help` and `gate` start at once.

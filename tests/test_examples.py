@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from auditkit import config
-from auditkit.errors import DataError
 from auditkit.testing import FakeMaskedLM, check_probe
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -65,14 +64,9 @@ def test_the_clinic_example_reports_what_each_model_gives_away(tmp_path, monkeyp
     assert "epsilon-8" in report.read_text(encoding="utf-8")
 
 
+@pytest.mark.data
 @pytest.mark.slow  # half a minute, most of it accounting for the private trainings
 def test_the_income_example_writes_one_report_of_fairness_and_privacy(tmp_path, monkeypatch, capsys):
-    from auditkit.fairness.tasks import adult_task
-
-    try:
-        adult_task(limit=10)
-    except DataError as e:
-        pytest.skip(f"needs UCI Adult: {e}")
     arguments = ["--limit", "700", "--runs", "2", "--out", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", ["mitigate_income.py", *arguments])
     runpy.run_path(str(EXAMPLES / "mitigate_income.py"), run_name="__main__")

@@ -3,14 +3,11 @@
 import numpy as np
 import pytest
 
-from auditkit.data import root
 from auditkit.errors import InputError, UnknownName
 from auditkit.fairness.tasks import adult_task, german_credit_task
 from auditkit.testing import FakeEncoder
 
-pytestmark = pytest.mark.skipif(
-    root() is None or not (root() / "adult").is_dir(), reason="needs adult and german_credit; set AUDITKIT_DATA"
-)
+pytestmark = pytest.mark.data
 
 
 @pytest.mark.parametrize("make", [adult_task, german_credit_task])
