@@ -314,9 +314,10 @@ def _matches(report: AuditReport, pattern: str) -> list[Measurement]:
 
 def _no_match(report: AuditReport, pattern: str) -> str:
     """Why a rule has nothing to judge; where the probe that it names did not run, the probe's own reason."""
-    probe, why = pattern.split("/")[0], "matches no measurement of this report"
-    did_not_run = (run for run in report.runs if run.probe == probe and run.status != "ok")
-    return why + "".join(f"; {probe} ({run.status}): {run.reason}" for run in did_not_run)
+    for run in report.runs:
+        if run.probe == pattern.split("/")[0] and run.status != "ok":
+            return f"its probe is {run.status}: {run.reason}"
+    return "matches no measurement of this report"
 
 
 def _as_rules(rules: Sequence[Rule | Mapping[str, Any]]) -> list[Rule]:

@@ -17,7 +17,8 @@ NOBODYS: dict[str, str | None] = {}
 def pytest_configure(config):
     folder = TemporaryDirectory(prefix="auditkit-nobody-")
     config.add_cleanup(folder.cleanup)
-    (Path(folder.name) / "data" / "crows_pairs").mkdir(parents=True)  # else each run would say that nothing is there
+    other = Path(folder.name) / "data" / "crows_pairs" / "something else"  # else each run would say: nothing is there
+    other.mkdir(parents=True)
     NOBODYS.update({f"AUDITKIT_{name}": str(Path(folder.name) / name.lower()) for name in ("DATA", "CACHE")})
 
 

@@ -91,7 +91,7 @@ def test_a_rule_on_it_says_why_it_could_not_be_judged(cli):
     write(["sample_probes:Mean", "crows_pairs"], CROWS)
     cli("run")
     (verdict,) = report()["verdicts"]
-    assert verdict["explanation"] == f"matches no measurement of this report; crows_pairs (skipped): {LINE}."
+    assert verdict["explanation"] == f"its probe is skipped: {LINE}."
 
 
 def test_where_nothing_was_measured_every_output_says_so(cli):
@@ -111,6 +111,8 @@ def test_a_folder_without_our_datasets_is_noticed(cli, stranger):
     notice = f"AUDITKIT_DATA is '{stranger}', which holds no published dataset; expected folders as crows_pairs/ in it"
     assert notice in cli("run")[2].splitlines()
     (stranger / "bbq").mkdir()
+    assert notice in cli("run")[2]
+    (stranger / "bbq" / "Age.jsonl").write_text("{}")
     assert "AUDITKIT_DATA" not in cli("run")[2]
 
 

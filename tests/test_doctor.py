@@ -66,6 +66,7 @@ def test_a_wrong_data_folder_is_a_failure(monkeypatch, tmp_path):
     assert found("data").status == "warn"
     assert f"AUDITKIT_DATA is '{tmp_path}', which holds no published dataset" in found("data").found
     (tmp_path / "bbq").mkdir()
+    (tmp_path / "bbq" / "Age.jsonl").write_text("{}")
     assert (found("data").status, found("data").found) == ("ok", str(tmp_path))
 
 

@@ -102,7 +102,7 @@ def holds_nothing() -> str:
     """
     given = root() if os.environ.get("AUDITKIT_DATA") else None
     folders = [entry.folder for entry in entries().values() if entry.base is not None]
-    if given is None or any((given / folder).is_dir() for folder in folders):
+    if given is None or any(any((given / folder).glob("*")) for folder in folders):
         return ""
     return f"AUDITKIT_DATA is {str(given)!r}, which holds no published dataset; expected folders as {folders[0]}/ in it"
 
