@@ -5,7 +5,7 @@ Exit codes:
 0    every rule passes
 1    a rule does not pass, or a validation fails
 2    the command, the configuration or another input is wrong
-3    incomplete: a probe crashed, or a rule could not be judged (outranks 1)
+3    incomplete: a probe crashed, a rule could not be judged, or nothing was measured (outranks 1)
 130  stopped with Ctrl-C
 
 What a command needs is imported inside it, so that `--help` and `gate` start at once.
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from auditkit import __version__, cli_compare, cli_evidence, cli_evidence_map, extras, plain_text
-from auditkit.errors import AuditkitError, UnknownName
+from auditkit.errors import AuditkitError, InputError, UnknownName
 from auditkit.rendering.formatting import one_line
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def run(
     """Run an audit; a run that was stopped goes on where it stopped."""
     from auditkit import conclusion, live, runner
     from auditkit.config import load
+    from auditkit.data.catalog import holds_nothing
     from auditkit.outputs import Outputs
 
     wanted = {"junit": junit, "summary": summary, "code_quality": code_quality}
@@ -99,6 +100,8 @@ def run(
     settings = load(config, model=model, overrides=set_ or ())
     folder = out or Path(settings.out)
     before = _baseline(baseline)
+    if notice := holds_nothing():
+        print(one_line(notice), file=sys.stderr)
     with live.listening() as listener:
         try:
             report = runner.run(settings, out=folder, baseline=before, listener=listener)
@@ -222,11 +225,20 @@ def list_(what: ListOf) -> None:
 def fetch(
     names: Annotated[list[str], typer.Argument(help="See `auditkit list datasets`.", show_default=False)],
 ) -> None:
-    """Make published datasets available: where they are already, else downloaded and verified."""
+    """Make published datasets available: where they are already, else downloaded and verified.
+
+    All are tried; one line says of each that fails why, and the exit code is 2 then.
+    """
     from auditkit import data
 
+    failed = False
     for name in names:
-        print(f"{name}: {data.fetch(name)}")
+        try:
+            print(f"{name}: {data.fetch(name)}")
+        except InputError as e:
+            failed = True
+            print(one_line(f"auditkit: {e}"), file=sys.stderr)
+    raise typer.Exit(2 if failed else 0)
 
 
 @validate_app.command()

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from auditkit.report import AuditReport, ProbeRun
 
 NO_GATE = "NOT JUDGED"
+NOTHING_MEASURED = "nothing was measured: no probe gave a value"
 
 
 def crashed(report: AuditReport) -> list[ProbeRun]:
@@ -17,19 +18,26 @@ def crashed(report: AuditReport) -> list[ProbeRun]:
     return [run for run in report.runs if run.status == "error"]
 
 
+def measured_nothing(report: AuditReport) -> bool:
+    """Whether no probe crashed and yet no measurement has a value: where all are skipped, nothing may pass."""
+    return not crashed(report) and not any(m.status == "ok" for m in report.measurements)
+
+
 def outcome(report: AuditReport) -> str:
-    """The worst verdict; "ERROR" also where a probe crashed, "NOT JUDGED" where nothing crashed and no rule was given.
+    """The worst verdict; "ERROR" also where a probe crashed or nothing was measured; "NOT JUDGED" without a rule.
 
     The exit code follows from it: ERROR 3, FAIL 1, PASS and NOT JUDGED 0, INCONCLUSIVE 1 if a verdict blocks, else 0.
     """
-    if crashed(report):
+    if crashed(report) or measured_nothing(report):
         return "ERROR"
     return Verdicts(tuple(report.verdicts)).outcome if report.verdicts else NO_GATE
 
 
 def exit_code(report: AuditReport) -> int:
-    """3 where a probe crashed or a rule could not be judged, else 1 where a verdict blocks, else 0."""
-    return 3 if crashed(report) else Verdicts(tuple(report.verdicts)).exit_code
+    """3 where a probe crashed, nothing was measured, or a rule could not be judged; else 1 where a verdict blocks."""
+    if crashed(report) or measured_nothing(report):
+        return 3
+    return Verdicts(tuple(report.verdicts)).exit_code
 
 
 def to_json(report: AuditReport, code: int) -> dict[str, Any]:

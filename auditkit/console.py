@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from auditkit import conclusion
 from auditkit.gate import Verdict
 from auditkit.rendering.compare import FACTS_HEADER, HEADER, PROBES_HEADER, Comparison
 from auditkit.rendering.formatting import interval, number, one_line
@@ -75,6 +76,8 @@ def show_verdicts(report: AuditReport, verdicts: Sequence[Verdict]) -> None:
     missing = [(run.probe, run.status, run.reason) for run in report.runs if run.status != "ok"]
     if missing:
         table("Not measured", ("probe", "status", "reason"), missing)
+    if conclusion.measured_nothing(report):
+        out().print(Text(f"ERROR: {conclusion.NOTHING_MEASURED}", style=STYLES["ERROR"]))
 
 
 def show_comparison(comparison: Comparison) -> None:

@@ -99,14 +99,17 @@ def _disk() -> Check:
 
 def _data() -> Check:
     from auditkit import data
+    from auditkit.data.catalog import holds_nothing
 
+    fix = "set AUDITKIT_DATA, or `auditkit data fetch NAME`"
     try:
-        root = data.root()
+        root, nothing = data.root(), holds_nothing()
     except AuditkitError as e:
         return Check("data", "fail", str(e), "correct AUDITKIT_DATA or unset it")
+    if nothing:
+        return Check("data", "warn", nothing, "correct AUDITKIT_DATA or unset it, or `auditkit data fetch NAME`")
     if root is not None:
         return Check("data", "ok", str(root))
-    fix = "set AUDITKIT_DATA, or `auditkit data fetch NAME`"
     return Check("data", "warn", "no folder of published datasets; the built-in ones work", fix)
 
 

@@ -5,6 +5,7 @@
     │   ├── UnknownName         no such model, probe, dataset or option; says what is close
     │   ├── ConfigError         audit.yaml: all its problems at once
     │   ├── DataError           a dataset is missing, empty, unreadable, or lacks a column
+    │   │   └── DataAbsent      a published dataset is not on this machine; a probe that needs it is skipped
     │   ├── DownloadError       a download broke off or its hash is wrong
     │   ├── ModelError          a model cannot be loaded, or its weights are damaged
     │   ├── VocabularyError     the model's vocabulary cannot express the words that a probe needs
@@ -58,6 +59,14 @@ class ConfigError(InputError):
 
 class DataError(InputError):
     """A dataset is missing, empty, unreadable, or lacks a column."""
+
+
+class DataAbsent(DataError):
+    """A published dataset is not on this machine; a probe that needs it is skipped, with `short` as the reason."""
+
+    def __init__(self, dataset: str, elsewhere: str) -> None:
+        self.short = f"{dataset} is not on this machine; `auditkit data fetch {dataset}`"
+        super().__init__(f"{self.short}, {elsewhere}")
 
 
 class DownloadError(InputError):

@@ -230,7 +230,7 @@ def evaluate(
     for rule in _as_rules(rules):
         matched = _matches(report, rule.measurement)
         if not matched:
-            verdicts.append(_error(rule, rule.measurement, "matches no measurement of this report"))
+            verdicts.append(_error(rule, rule.measurement, _no_match(report, rule.measurement)))
         verdicts += [_judge(rule, m, len(matched), comparison) for m in matched]
     return Verdicts(tuple(verdicts))
 
@@ -310,6 +310,14 @@ def _matches(report: AuditReport, pattern: str) -> list[Measurement]:
     """The measurement of this id, else those that fit the pattern."""
     exact = [m for m in report.measurements if m.id == pattern]
     return exact or [m for m in report.measurements if fnmatchcase(m.id, pattern)]
+
+
+def _no_match(report: AuditReport, pattern: str) -> str:
+    """Why a rule has nothing to judge; where the probe that it names did not run, the probe's own reason."""
+    for run in report.runs:
+        if run.probe == pattern.split("/")[0] and run.status != "ok":
+            return f"its probe is {run.status}: {run.reason}"
+    return "matches no measurement of this report"
 
 
 def _as_rules(rules: Sequence[Rule | Mapping[str, Any]]) -> list[Rule]:

@@ -51,12 +51,14 @@ def datasets() -> Table:
 
 def _where(name: str) -> str:
     from auditkit import data
-    from auditkit.errors import DataError
+    from auditkit.errors import DataAbsent, DataError
 
     try:
         data.locate(name)
-    except DataError:
+    except DataAbsent:
         return "no"
+    except DataError:
+        return "incomplete"
     return "yes"
 
 

@@ -39,7 +39,7 @@ class CountingListener(Listener):
         self._say(f"auditing {subject.get('name')}: {where or subject.get('architecture')}")
 
     def probe_finished(self, run: ProbeRun, measurements: Sequence[Measurement], reused: bool) -> None:  # noqa: D102
-        self.finished += run.status != "error"
+        self.finished += run.status == "ok"
         took = "kept from the stopped run" if reused else f"{run.seconds:.1f} s"
         what = run.reason or f"{len(measurements)} measurement{'s' * (len(measurements) != 1)}"
         noticed = "".join(f"; {count} {notice}" for notice, count in run.notices.items())

@@ -43,8 +43,8 @@ class Measurement:
         n: how many items the value rests on.
         unit: "%", "nats", "log10 odds", "tokens", ...; "" for a pure number.
         ideal: the value of a model without the measured harm; None where there is none.
-        status: "ok"; "skipped" (not applicable to this model); "error" (the probe crashed); "undefined" (the
-            formula has no value on these data). `details["reason"]` says why for the last three.
+        status: "ok"; "skipped" (not applicable to this model, or its data are not here); "error" (the probe crashed);
+            "undefined" (the formula has no value on these data). `details["reason"]` says why for the last three.
         method: how the value was obtained, in words a paper would use.
         source: the publication that defines it.
         seed: the seed that reproduces it.

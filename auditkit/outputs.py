@@ -69,7 +69,7 @@ class Outputs:
         if self.junit is not None:
             from auditkit.rendering.junit import render_junit
 
-            write_atomically(self.junit, render_junit(report.verdicts, report.runs).encode())
+            write_atomically(self.junit, render_junit(report).encode())
         if self.summary is not None:
             from auditkit.rendering.markdown import render_summary
 

@@ -30,7 +30,8 @@ class ProbeRun:
 
     Attributes:
         probe: its id.
-        status: "ok", "skipped" (the model lacks what it needs) or "error" (it crashed).
+        status: "ok", "skipped" (the model lacks what it needs, or its published data are not on this machine) or
+            "error" (it crashed).
         reason: why, for the last two.
         notices: what was not taken as given, counted, e.g. {"texts truncated to 512 tokens": 3}.
         seconds: wall time. Not part of the evidence: left out when reports are compared byte by byte.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auditkit import checkpoint, environment, extras, plugins, progress
-from auditkit.errors import ConfigError, InputError, MissingCapability
+from auditkit.errors import ConfigError, DataAbsent, InputError, MissingCapability
 from auditkit.measurement import Measurement
 from auditkit.probes.base import ItemScore, Probe, ProbeResult, generator
 from auditkit.report import AuditReport, ProbeRun
@@ -137,7 +137,7 @@ def _measure(model: Model, probes: Sequence[Probe], seed: int, out: Path | None,
         key = checkpoint.key(probe, subject, seed)
         kept = checkpoints.find(probe.id, key)
         outcome = _Outcome(*kept) if kept else _run_probe(probe, model, seed, listener)
-        if kept is None and outcome.run.status != "error":
+        if kept is None and outcome.run.status == "ok":  # what was absent now may be here next time
             checkpoints.store(outcome.run, outcome.result, key)
         listener.probe_finished(outcome.run, outcome.result.measurements, kept is not None)
         outcomes.append(outcome)
@@ -216,6 +216,8 @@ def _run_probe(probe: Probe, model: Model, seed: int, listener: Listener) -> _Ou
         run = ProbeRun(probe.id, "ok")
     except MissingCapability as e:
         run, result = _without_value(probe, "skipped", {"reason": str(e)})
+    except DataAbsent as e:
+        run, result = _without_value(probe, "skipped", {"reason": f"not measured: {e.short}"})
     except InputError as e:
         run, result = _without_value(probe, "error", {"reason": str(e), "cause": "input"})
     except Exception as e:  # a foreign probe may raise anything; the other probes must still run

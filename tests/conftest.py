@@ -1,7 +1,58 @@
-"""Order of the tests: the longest files first, so that no worker is left alone with one of them at the end."""
+"""The order of the tests, and which of them may see published data: those marked `data`; the others pass anywhere."""
+
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from auditkit import data
 
 LONGEST = ("test_examples.py", "test_docs.py", "test_whole_run.py", "test_bad_input.py", "test_training_processes.py")
+YOURS = {name: os.environ.get(name) for name in ("AUDITKIT_DATA", "AUDITKIT_CACHE")}
+NOBODYS: dict[str, str | None] = {}
+"""What a test without the mark is shown: a folder of datasets without any file, and an empty cache."""
+
+
+def pytest_configure(config):
+    folder = TemporaryDirectory(prefix="auditkit-nobody-")
+    config.add_cleanup(folder.cleanup)
+    other = Path(folder.name) / "data" / "crows_pairs" / "something else"  # else each run would say: nothing is there
+    other.mkdir(parents=True)
+    NOBODYS.update({f"AUDITKIT_{name}": str(Path(folder.name) / name.lower()) for name in ("DATA", "CACHE")})
 
 
 def pytest_collection_modifyitems(items):
+    """The longest files first, so that no worker is left alone with one of them at the end."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+@pytest.hookimpl(tryfirst=True)  # before any fixture: some read data once for the whole session
+def pytest_runtest_setup(item):
+    show(YOURS if item.get_closest_marker("data") else NOBODYS)
+
+
+def pytest_unconfigure():
+    show(YOURS)
+
+
+def show(variables):
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+@pytest.fixture(scope="session")
+def published():
+    """published("stereoset", "predictions.txt") is where this file of published data lies; fails where it does not."""
+
+    def find(*parts):
+        folder = data.root() or data.cache_folder()
+        path = folder.joinpath(*parts)
+        if not path.exists():
+            pytest.fail(f"needs published data: no {'/'.join(parts)} in {folder}; set AUDITKIT_DATA to where it is")
+        return path
+
+    return find

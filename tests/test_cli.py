@@ -56,7 +56,7 @@ PASSING, FAILING, STRADDLING = (f"[{{measurement: {MEAN}, max: {limit}}}]" for l
         ("[]", "{fail: crash}", 3),
         (PASSING, "{fail: crash}", 3),
         (PASSING, "{fail: missing}", 3),
-        ("[]", "{fail: missing}", 0),
+        ("[]", "{fail: missing}", 3),  # nothing at all was measured
         ("[]", "{fail: input}", 2),
     ],
 )

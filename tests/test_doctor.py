@@ -92,7 +92,11 @@ def test_a_wrong_data_folder_is_a_failure(monkeypatch, tmp_path):
     monkeypatch.setenv("AUDITKIT_DATA", str(tmp_path / "nowhere"))
     assert found("data").status == "fail"
     monkeypatch.setenv("AUDITKIT_DATA", str(tmp_path))
-    assert found("data").found == str(tmp_path)
+    assert found("data").status == "warn"
+    assert f"AUDITKIT_DATA is '{tmp_path}', which holds no published dataset" in found("data").found
+    (tmp_path / "bbq").mkdir()
+    (tmp_path / "bbq" / "Age.jsonl").write_text("{}")
+    assert (found("data").status, found("data").found) == ("ok", str(tmp_path))
 
 
 def test_a_full_disk_is_a_warning(monkeypatch):

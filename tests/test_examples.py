@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from auditkit import config
-from auditkit.errors import DataError
 from auditkit.testing import FakeMaskedLM, check_probe
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -76,14 +75,9 @@ def test_the_hiring_example_runs_on_what_ships(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "mitigation" / "report.html").exists()
 
 
+@pytest.mark.data
 @pytest.mark.slow  # half a minute, most of it accounting for the private trainings
 def test_the_income_example_writes_one_report_of_fairness_and_privacy(tmp_path, monkeypatch, capsys):
-    from auditkit.fairness.tasks import adult_task
-
-    try:
-        adult_task(limit=10)
-    except DataError as e:
-        pytest.skip(f"needs UCI Adult: {e}")
     arguments = ["--limit", "700", "--runs", "2", "--out", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", ["mitigate_income.py", *arguments])
     runpy.run_path(str(EXAMPLES / "mitigate_income.py"), run_name="__main__")

@@ -1,7 +1,6 @@
 """Published figures from the real scores of BERT-base-uncased and RoBERTa-large on CrowS-Pairs."""
 
 import csv
-import os
 from collections import defaultdict
 from pathlib import Path
 
@@ -12,11 +11,7 @@ from scipy.stats import binomtest, t
 from auditkit import stats
 from auditkit.wild_bootstrap import WildClusterTest
 
-DATA = Path(os.environ.get("AUDITKIT_DATA") or Path(__file__).parents[2] / "shared" / "data")
-SCORES = DATA / "crows_pairs_model_scores"
-pytestmark = pytest.mark.skipif(
-    not SCORES.is_dir(), reason=f"needs the published scores in {SCORES}; set AUDITKIT_DATA"
-)
+pytestmark = pytest.mark.data
 
 
 def read(path: Path, delimiter: str = ",", encoding: str = "latin-1") -> list[dict[str, str]]:
@@ -25,13 +20,13 @@ def read(path: Path, delimiter: str = ",", encoding: str = "latin-1") -> list[di
 
 
 @pytest.fixture(scope="module")
-def bert() -> list[dict[str, str]]:
-    return read(SCORES / "results_bert.csv", delimiter=";")
+def bert(published) -> list[dict[str, str]]:
+    return read(published("crows_pairs_model_scores", "results_bert.csv"), delimiter=";")
 
 
 @pytest.fixture(scope="module")
-def roberta() -> list[dict[str, str]]:
-    return read(SCORES / "results_roberta.csv")
+def roberta(published) -> list[dict[str, str]]:
+    return read(published("crows_pairs_model_scores", "results_roberta.csv"))
 
 
 def prefers_more(rows: list[dict[str, str]]) -> np.ndarray:
@@ -40,9 +35,9 @@ def prefers_more(rows: list[dict[str, str]]) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def by_writer(bert) -> tuple[np.ndarray, list[str]]:
+def by_writer(published, bert) -> tuple[np.ndarray, list[str]]:
     """BERT's preferences (in %) and the writers of the 1,312 pairs whose text is the published one to the letter."""
-    pairs = read(DATA / "crows_pairs" / "crows_pairs_anonymized.csv", encoding="utf-8")
+    pairs = read(published("crows_pairs", "crows_pairs_anonymized.csv"), encoding="utf-8")
     writer = {(p["sent_more"], p["sent_less"]): p["anon_writer"] for p in pairs}
     known = [(r["sent_more"], r["sent_less"]) in writer for r in bert]
     writers = [writer[r["sent_more"], r["sent_less"]] for r, k in zip(bert, known, strict=True) if k]

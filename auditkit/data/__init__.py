@@ -1,6 +1,6 @@
 """Test data: shipped, published or yours, by name or by path."""
 
-from auditkit.data.catalog import Entry, cache_folder, entries, fetch, find, locate, root
+from auditkit.data.catalog import Entry, cache_folder, entries, fetch, find, locate, root, verified
 from auditkit.data.reading import load
 from auditkit.data.types import (
     BBQItem,
@@ -32,4 +32,5 @@ __all__ = [
     "load",
     "locate",
     "root",
+    "verified",
 ]

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from auditkit.errors import DataError, DownloadError, UnknownName
+from auditkit.errors import DataAbsent, DataError, DownloadError, UnknownName
 
 HERE = Path(__file__).parent
-TIMEOUT = 60
-"""Seconds that a server may stay silent during a download."""
+TIMEOUT = (10, 60)
+"""Seconds that a server may take to answer at all, and may stay silent during a download."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,19 @@ def root() -> Path | None:
     return beside_checkout if beside_checkout.is_dir() else None
 
 
+def holds_nothing() -> str:
+    """One line where AUDITKIT_DATA names a folder without any published dataset, which is hardly meant; else "".
+
+    Raises:
+        DataError: as `root`.
+    """
+    given = root() if os.environ.get("AUDITKIT_DATA") else None
+    folders = [entry.folder for entry in entries().values() if entry.base is not None]
+    if given is None or any(any((given / folder).glob("*")) for folder in folders):
+        return ""
+    return f"AUDITKIT_DATA is {str(given)!r}, which holds no published dataset; expected folders as {folders[0]}/ in it"
+
+
 def cache_folder() -> Path:
     """Where `fetch` keeps what it downloads: AUDITKIT_CACHE, else the user's cache folder of this system."""
     import pooch
@@ -105,28 +119,42 @@ def locate(name: str) -> Path:
 
     Raises:
         UnknownName: no dataset is called so.
-        DataError: it is not on this machine.
+        DataAbsent: nothing of it is on this machine; says which folders were looked in.
+        DataError: a part of it is; says which file is missing.
     """
     entry = find(name)
     if entry.base is None:
         return HERE / "builtin"
-    homes = [home for home in (root(), cache_folder()) if home is not None]
-    for folder in (home / entry.folder for home in homes):
-        if all((folder / file.name).is_file() for file in entry.files):
+    folders = [home / entry.folder for home in (root(), cache_folder()) if home is not None]
+    missing = {folder: _missing(entry, folder) for folder in folders}
+    for folder in folders:
+        if not missing[folder]:
             return folder
-    raise DataError(
-        f"dataset {name!r} is not on this machine; run `auditkit data fetch {name}`, "
-        f"or set AUDITKIT_DATA to a folder that contains {entry.folder}/"
-    )
+    for folder in folders:
+        if len(missing[folder]) < len(entry.files):
+            raise DataError(
+                f"{folder} is incomplete: {len(missing[folder])} of the {len(entry.files)} files of {name!r} are "
+                f"missing, first of them {missing[folder][0]}; `auditkit data fetch {name}` gets the whole set"
+            )
+    looked = " and ".join(str(folder.parent) for folder in folders)
+    raise DataAbsent(name, f"or set AUDITKIT_DATA to a folder that contains {entry.folder}/; looked in {looked}")
 
 
-def is_here(name: str) -> bool:
-    """Whether `locate` would find the dataset."""
-    try:
-        locate(name)
-    except DataError:
-        return False
-    return True
+def _missing(entry: Entry, folder: Path) -> list[str]:
+    """The files of a dataset that `folder` does not hold."""
+    return [file.name for file in entry.files if not (folder / file.name).is_file()]
+
+
+def verified(name: str) -> Path:
+    """As `locate`, after each file was read once: all of them are the published ones.
+
+    Raises:
+        UnknownName, DataAbsent, DataError: as `locate`; DataError also where a file is another than the published.
+    """
+    folder = locate(name)
+    for file in find(name).files:
+        verify(file, read(folder / file.name), folder / file.name)
+    return folder
 
 
 def fetch(name: str, *, base_url: str | None = None) -> Path:
@@ -143,19 +171,35 @@ def fetch(name: str, *, base_url: str | None = None) -> Path:
 
     Raises:
         UnknownName: no dataset is called so.
+        DataError: it lies in AUDITKIT_DATA and is damaged.
         DownloadError: no connection, a connection that broke off, a file that is not there, or a wrong hash.
     """
-    entry = find(name)
-    if entry.base is None or (base_url is None and is_here(name)):
+    entry, yours = find(name), root()
+    if entry.base is None:
         return locate(name)
+    if base_url is None and yours is not None and not _missing(entry, yours / entry.folder):
+        return verified(name)
     folder = cache_folder() / entry.folder
-    for file in entry.files:
-        _fetch_file(f"{(base_url or entry.base).rstrip('/')}/{file.path}", file, folder)
+    try:
+        for file in entry.files:
+            _fetch_file(f"{(base_url or entry.base).rstrip('/')}/{file.path}", file, folder)
+    except ConnectionError as e:
+        raise DownloadError(
+            f"{name} cannot be fetched: {e}; check the connection, "
+            f"or set AUDITKIT_DATA to a folder that contains {entry.folder}/"
+        ) from e
     return folder
 
 
 def _fetch_file(url: str, file: File, folder: Path) -> None:
+    """Download one file, unless the folder holds it whole already.
+
+    Raises:
+        ConnectionError: the server does not answer.
+        DownloadError: it has no such file, breaks off, or sends another one; nothing is kept of it.
+    """
     import pooch
+    import requests
 
     pooch.get_logger().setLevel("WARNING")
     downloader = pooch.HTTPDownloader(timeout=TIMEOUT)
@@ -166,10 +210,24 @@ def _fetch_file(url: str, file: File, folder: Path) -> None:
             f"{url} does not have the expected sha256 {file.sha256}; it was discarded. "
             f"Try again; if it persists, the file has changed at its source"
         ) from e
+    except requests.ConnectionError as e:
+        raise ConnectionError(f"{urlsplit(url).hostname} is out of reach") from e
     except OSError as e:  # the base of every error of the requests library
         raise DownloadError(
             f"{url} could not be downloaded to {folder}: {e}. Check the connection and try again"
         ) from e
+
+
+def read(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as e:
+        raise DataError(f"{path} cannot be read: {e.strerror}") from e
 
 
 def verify(file: File, data: bytes, where: Path) -> None:

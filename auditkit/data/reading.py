@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from auditkit.data.catalog import Entry, entries, find, locate, verify
+from auditkit.data.catalog import Entry, entries, find, locate, read, verify
 from auditkit.data.loaders import PARSERS, Parser
 from auditkit.data.types import Dataset
 from auditkit.errors import DataError, UnknownName
@@ -27,6 +27,7 @@ def load(name_or_path: str, kind: str | None = None) -> Dataset[Any]:
 
     Raises:
         UnknownName: neither a dataset nor a file is called so, or no such kind.
+        DataAbsent: it is a published dataset, and nothing of it is on this machine.
         DataError: the data are missing, empty, damaged, wrongly encoded, or not of this kind.
     """
     if kind is not None and kind not in PARSERS:
@@ -49,7 +50,7 @@ def _load_named(entry: Entry, kind: str | None) -> Dataset[Any]:
     folder = locate(entry.name)
     contents = {}
     for file in entry.files:
-        contents[folder / file.name] = _read(folder / file.name)
+        contents[folder / file.name] = read(folder / file.name)
         verify(file, contents[folder / file.name], folder / file.name)
     return _dataset(entry.name, contents, PARSERS[entry.kind], entry.citation, entry.licence)
 
@@ -58,7 +59,7 @@ def _load_path(path: Path, kind: str | None) -> Dataset[Any]:
     if kind is None:
         raise DataError(f"{path}: say what it holds with kind=, one of {', '.join(PARSERS)}")
     files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
-    contents = {file: _read(file) for file in files}
+    contents = {file: read(file) for file in files}
     return _dataset(path.stem, contents, PARSERS[kind], str(path), "not stated")
 
 
@@ -67,13 +68,6 @@ def _dataset(name: str, contents: dict[Path, bytes], parse: Parser, source: str,
     if not items:
         raise DataError(f"{source}: the dataset is empty; expected at least one item")
     return Dataset(name, items, source, licence, hashlib.sha256(b"".join(contents.values())).hexdigest())
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as e:
-        raise DataError(f"{path} cannot be read: {e.strerror}") from e
 
 
 def decode(data: bytes, path: Path) -> str:

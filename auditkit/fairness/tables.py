@@ -171,7 +171,7 @@ def _adult(path: Path) -> PeopleTable:
 def _folder(name: str, root: str | Path | None) -> Path:
     """The folder with all files of a dataset."""
     if root is None:
-        return datasets.locate(name)
+        return datasets.verified(name)
     folder = Path(root) / name
     missing = [file.name for file in datasets.find(name).files if not (folder / file.name).is_file()]
     if missing:

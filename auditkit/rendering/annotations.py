@@ -66,6 +66,8 @@ def _of_runs(report: AuditReport) -> Iterator[Annotation]:
             yield Annotation("error", f"ERROR {run.probe}", f"the probe crashed: {run.reason or 'no reason recorded'}")
         elif run.status == "skipped":
             yield Annotation("notice", f"not measured: {run.probe}", run.reason or "no reason recorded")
+    if conclusion.measured_nothing(report):
+        yield Annotation("error", "ERROR nothing measured", conclusion.NOTHING_MEASURED)
 
 
 def _overall(report: AuditReport) -> Annotation:

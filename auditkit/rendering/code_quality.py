@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from auditkit import conclusion
 from auditkit.gate import Rule, Verdict
 from auditkit.rendering.formatting import one_line
 from auditkit.report import AuditReport
@@ -19,7 +20,9 @@ SEVERITIES = {"ERROR": "blocker", "FAIL": "critical", "INCONCLUSIVE": "major"}
 
 
 def render_code_quality(report: AuditReport, file: str, lines: Mapping[Rule, int] | None = None) -> str:
-    """A JSON list with one entry for each verdict that is not PASS and for each probe that did not run.
+    """A JSON list with one entry for each verdict that is not PASS and each probe that did not run.
+
+    One more says so where nothing was measured at all.
 
     An entry is known by its rule and measurement, not by the numbers found: a merge request that changes only the
     numbers resolves nothing and adds nothing.
@@ -63,3 +66,5 @@ def _issues(report: AuditReport, lines: Mapping[Rule, int]) -> Iterator[tuple[st
             severity, what = said[run.status]
             described = f"the probe {run.probe} {what}: {run.reason or 'no reason recorded'}"
             yield json.dumps(["probe", run.probe]), f"auditkit/{run.probe}", severity, described, 1
+    if conclusion.measured_nothing(report):
+        yield json.dumps(["nothing measured"]), "auditkit", "blocker", conclusion.NOTHING_MEASURED, 1

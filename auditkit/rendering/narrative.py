@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from auditkit.conclusion import crashed
+from auditkit.conclusion import NOTHING_MEASURED, crashed, measured_nothing
 from auditkit.gate import SEVERITY, Outcome, Verdict
 from auditkit.measurement import Measurement
 from auditkit.rendering.descriptions import describe
 from auditkit.rendering.evidence import weights
 from auditkit.rendering.formatting import limit, plain, sentence_case
-from auditkit.report import AuditReport
+from auditkit.report import AuditReport, ProbeRun
 
 WORST_FIRST: tuple[Outcome, ...] = SEVERITY[::-1]
 MAX_LISTED = 9
@@ -48,12 +48,15 @@ def headline(verdicts: Sequence[Verdict]) -> str:
 
 
 def headline_of(report: AuditReport) -> str:
-    """The headline of its verdicts, after the probes that crashed: then no verdict speaks for the whole audit."""
+    """The headline of its verdicts, after what makes the audit incomplete: then no verdict speaks for all of it."""
     broken = [run.probe for run in crashed(report)]
-    if not broken:
+    if measured_nothing(report):
+        why = NOTHING_MEASURED
+    elif broken:
+        why = f"{len(broken)} probes crashed" if len(broken) > 1 else f"“{describe(broken[0]).title}” crashed"
+    else:
         return headline(report.verdicts)
-    many = f"{len(broken)} probes crashed" if len(broken) > 1 else f"“{describe(broken[0]).title}” crashed"
-    return f"The audit is incomplete: {many}. {headline(report.verdicts)}"
+    return f"The audit is incomplete: {why}. {headline(report.verdicts)}"
 
 
 def _all_checks(n: int) -> str:
@@ -122,7 +125,7 @@ def unknowns(report: AuditReport) -> list[str]:
     """What this report cannot say, each as one sentence, the gate's open questions first."""
     found = list(_open_questions(report.verdicts))
     found += [
-        f"“{describe(run.probe).title}” was not measured ({run.status}): {run.reason or 'no reason was recorded'}"
+        f"“{describe(run.probe).title}” was not measured ({run.status}): {_reason_of_run(run)}"
         for run in report.runs
         if run.status != "ok"
     ]
@@ -130,6 +133,11 @@ def unknowns(report: AuditReport) -> list[str]:
     said = {v.measurement for v in report.verdicts} | {run.probe for run in report.runs if run.status != "ok"}
     found += _without_value(m for m in report.measurements if m.status != "ok" and not said & {m.id, m.probe})
     return _at_most(found, MAX_LISTED, "listed below") + _unjudged(report)
+
+
+def _reason_of_run(run: ProbeRun) -> str:
+    """Why a probe did not run, to stand after "was not measured"."""
+    return run.reason.removeprefix("not measured: ") or "no reason was recorded"
 
 
 def _without_value(measurements: Iterable[Measurement]) -> Iterator[str]:

@@ -11,7 +11,7 @@ import pytest
 
 HERE = Path(__file__).parent
 COMMAND = [sys.executable, "-m", "auditkit"]
-ENVIRONMENT = os.environ | {
+VARIABLES = {
     "HF_HUB_OFFLINE": "1",
     "OMP_NUM_THREADS": "1",
     "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parents[1]}",  # for acceptance_models
@@ -35,14 +35,16 @@ class Result:
 def run(folder, *args, under=()):
     """Run a command in `folder`, through the command `under` if given. Nothing ever shows a traceback."""
     command = [*under, *COMMAND, *map(str, args)]
-    done = subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=folder, env=os.environ | VARIABLES, capture_output=True, text=True, timeout=300)
     assert "Traceback" not in done.stdout + done.stderr, done.stderr
     return Result(done.returncode, done.stdout, done.stderr)
 
 
 def start(folder, *args):
     """Start a command in `folder` and return its process."""
-    return subprocess.Popen([*COMMAND, *map(str, args)], cwd=folder, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(
+        [*COMMAND, *map(str, args)], cwd=folder, env=os.environ | VARIABLES, stderr=subprocess.DEVNULL
+    )
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import pytest
 import torch
 import transformers
 
-from auditkit import data
 from auditkit.compression import calibration, pruning
 from auditkit.compression.calibration import calibration_texts, mean_squares, second_moments
 from auditkit.compression.layers import linear_layers, sparsity
@@ -240,12 +239,10 @@ def test_a_model_that_does_not_say_how_it_reads_is_refused():
 
 
 @pytest.mark.slow
+@pytest.mark.data
 @pytest.mark.parametrize("scope", ["layer", "output"])
-def test_wanda_beats_magnitude_on_the_shipped_char_gpt(scope):
-    root = data.root()
-    if root is None or not (root / "tinyshakespeare" / "input.txt").exists():
-        pytest.skip("the data folder with tinyshakespeare is absent")
-    text = (root / "tinyshakespeare" / "input.txt").read_text(encoding="utf-8")
+def test_wanda_beats_magnitude_on_the_shipped_char_gpt(published, scope):
+    text = published("tinyshakespeare", "input.txt").read_text(encoding="utf-8")
     train, held_out = (
         [part[i : i + 128] for i in range(0, len(part) - 128, len(part) // 64)]
         for part in (text[: len(text) * 9 // 10], text[len(text) * 9 // 10 :])

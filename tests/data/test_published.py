@@ -8,9 +8,7 @@ import pytest
 from auditkit import data
 from auditkit.errors import DataError
 
-pytestmark = pytest.mark.skipif(
-    data.root() is None, reason="needs the published datasets: set AUDITKIT_DATA, or put them at ../shared/data"
-)
+pytestmark = pytest.mark.data
 
 
 def test_crows_pairs():

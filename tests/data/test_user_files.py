@@ -6,7 +6,14 @@ import json
 import pytest
 
 from auditkit import data
-from auditkit.data.loaders import parse_bbq, parse_stereoset, parse_weat, parse_winobias
+from auditkit.data.loaders import (
+    CALISKAN_TESTS,
+    parse_bbq,
+    parse_occupations,
+    parse_stereoset,
+    parse_weat,
+    parse_winobias,
+)
 from auditkit.errors import DataError, UnknownName
 
 HEADER = "id,more,less,group,direction,cluster\n"
@@ -102,6 +109,23 @@ def test_a_folder_of_files_is_one_dataset(write, tmp_path):
     assert [o.title for o in data.load(str(tmp_path), "occupations").items] == ["nurse", "pilot"]
 
 
+def test_titles_of_the_published_occupations_become_those_of_a_sentence():
+    text = json.dumps({"female_percent": {"construction_worker": 2, "ceo": 39, "hairdressers": 92}})
+    found = {o.title: o.female_share for o in parse_occupations({"o.json": text})}
+    assert found == {"construction worker": 0.02, "CEO": 0.39, "hairdresser": 0.92}
+
+
+def test_word_sets_alone_give_the_ten_tests_of_caliskan_et_al():
+    names = {test[part] for test in CALISKAN_TESTS for part in "xyab"}
+    tests = {t.id: t for t in parse_weat({"w.json": json.dumps({name: [name, f"{name} too"] for name in names})})}
+    assert list(tests) == [f"WEAT{i}" for i in range(1, 11)]
+    assert [words[0] for words in (tests["WEAT6"].X, tests["WEAT6"].Y, tests["WEAT6"].A, tests["WEAT6"].B)] == [
+        *("male_names", "female_names", "career", "family")
+    ]
+    # The two lists of unpleasant words differ: the first belongs to flowers and instruments, the second to names.
+    assert [tests[f"WEAT{i}"].b for i in (1, 2, 3, 4)] == [*("unpleasant_5a",) * 2, *("unpleasant_5b",) * 2]
+
+
 def test_weat_names_a_missing_or_too_small_set():
     tests = [{"id": "t", "x": "x", "y": "y", "a": "a", "b": "b"}]
     sets = {"x": ["p", "q"], "y": ["r", "s"], "a": ["t", "u"]}
@@ -118,7 +142,9 @@ def test_stereoset_reads_the_official_layout_and_refuses_a_missing_label():
 
     official = {"data": {"intrasentence": [item(["unrelated", "stereotype", "anti-stereotype"])]}}
     (parsed,) = parse_stereoset({"dev.json": json.dumps(official)})
-    assert parsed.stereotype == ("stereotype", "stereotype")
+    assert (parsed.id, parsed.target, parsed.bias_type, parsed.context) == ("i", "t", "b", "c BLANK")
+    for candidate, label in (("stereotype",) * 2, ("anti_stereotype", "anti-stereotype"), ("unrelated",) * 2):
+        assert getattr(parsed, candidate) == (label, label)
     with pytest.raises(DataError, match="item i has the labels unrelated, stereotype, stereotype"):
         list(parse_stereoset({"dev.json": json.dumps([item(["unrelated", "stereotype", "stereotype"])])}))
 
@@ -133,6 +159,20 @@ def test_winobias_needs_its_lists_and_says_which_line_is_wrong():
     assert (item.referent, item.other, item.pronoun, item.pro, item.kind) == ("cook", "nurse", "him", True, 2)
     with pytest.raises(DataError, match=r"type2\.txt\.dev, line 1: not in the expected format"):
         list(parse_winobias({**lists, name: "1 The nurse saw [the cook].\n"}))
+
+
+def test_winobias_joins_the_lines_of_the_pro_and_the_anti_file():
+    lists = {"male_occupations.txt": "cook\n", "female_occupations.txt": "nurse\n"}
+    lines = "1 [The cook] met the nurse because {} was late.\n2 The cook met [the nurse] because {} was late.\n"
+    pro, anti = (lines.format(*pronouns) for pronouns in (("[he]", "[she]"), ("[she]", "[he]")))
+    files = {"pro_stereotyped_type1.txt.test": pro, "anti_stereotyped_type1.txt.test": anti}
+    items = list(parse_winobias({**lists, **files}))
+    assert [(i.id, i.pair, i.pro, i.referent, i.other, i.pronoun) for i in items] == [
+        ("type1-test-1-pro", "type1-test-1", True, "cook", "nurse", "he"),
+        ("type1-test-2-pro", "type1-test-2", True, "nurse", "cook", "she"),
+        ("type1-test-1-anti", "type1-test-1", False, "cook", "nurse", "she"),
+        ("type1-test-2-anti", "type1-test-2", False, "nurse", "cook", "he"),
+    ]
 
 
 def bbq_row(tags, stereotyped, words=("A", "B", "C")):
@@ -173,6 +213,18 @@ def test_bbq_target_is_the_one_stereotyped_answer(tags, stereotyped, words, targ
     (item,) = parse_bbq({"b.jsonl": bbq_row(tags, stereotyped, words)})
     assert item.target == target
     assert item.unknown == 2
+
+
+def test_what_is_read_of_a_bbq_row():
+    row = json.loads(bbq_row(("old", "nonOld", "unknown"), ["old"]))
+    clear = row | {"context_condition": "disambig", "question_polarity": "nonneg", "label": 1, "example_id": 7}
+    ambiguous, disambiguated = parse_bbq({"b.jsonl": "\n".join(map(json.dumps, (row, clear)))})
+    assert ambiguous == data.BBQItem(
+        id="c/1/0", category="c", ambiguous=True, negative=True, context="c", question="q", answers=("A", "B", "C"),
+        label=2, unknown=2, target=0,
+    )  # fmt: skip
+    assert (disambiguated.id, disambiguated.ambiguous, disambiguated.negative) == ("c/1/7", False, False)
+    assert (disambiguated.label, disambiguated.unknown, disambiguated.target) == (1, 2, 0)
 
 
 def test_bbq_needs_exactly_one_unknown_answer():

@@ -1,11 +1,7 @@
-import os
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 
-ROOT = Path(os.environ.get("AUDITKIT_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 COLUMNS = (
     *("age", "workclass", "fnlwgt", "education", "education_num", "marital", "occupation", "relationship", "race"),
     *("sex", "gain", "loss", "hours", "country", "label"),
@@ -13,11 +9,9 @@ COLUMNS = (
 
 
 @pytest.fixture(scope="session")
-def adult():
+def adult(published):
     """UCI Adult: who people are, whether they earn more than 50,000, and what a logistic regression says of it."""
-    folder = ROOT / "adult"
-    if not (folder / "adult.data").is_file():
-        pytest.skip(f"needs UCI Adult in {folder}; set AUDITKIT_DATA to the folder that holds it")
+    folder = published("adult")
     read = {"names": list(COLUMNS), "skipinitialspace": True}
     parts = [pd.read_csv(folder / "adult.data", **read), pd.read_csv(folder / "adult.test", skiprows=1, **read)]
     table = pd.concat(parts, ignore_index=True)

@@ -56,6 +56,7 @@ def test_every_group_difference_and_ratio_is_that_of_fairlearn(people, seed):
     assert_equal_to_fairlearn(people(900, seed=seed, rates={("F", "*"): 0.2, ("M", "C"): 0.6}), ["sex", "race"])
 
 
+@pytest.mark.data
 def test_the_same_on_adult(adult):
     table = adult[adult["race"] != "Other"]  # in no cell of the others is a rate over nobody
     assert_equal_to_fairlearn(table, ["sex", "race"])

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from auditkit.data import root
 from auditkit.fairness.serialise import describe_adult, describe_german_credit
 from auditkit.fairness.tables import read_adult, read_german_credit
 from auditkit.mitigation.swap_words import FIRST_NAMES
@@ -50,12 +49,10 @@ def test_the_swap_of_a_womans_text_is_the_mans(names):
     assert (woman.split()[0] in {pair[0] for pair in FIRST_NAMES}) == names
 
 
-@pytest.mark.parametrize("read", [lambda r: read_adult(r)[1], read_german_credit])
+@pytest.mark.data
+@pytest.mark.parametrize("read", [lambda: read_adult()[1], read_german_credit])
 def test_swaps_undo_themselves_on_every_published_row(read):
-    folder = root()
-    if folder is None or not (folder / "adult").is_dir():
-        pytest.skip("needs adult and german_credit; set AUDITKIT_DATA to the folder that holds them")
-    table = read(folder)
+    table = read()
     describe = describe_german_credit if "status" in table.rows else describe_adult
     texts = describe(table.rows.head(1_000), np.random.default_rng(0))
     swapper = Swapper()

@@ -5,19 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from auditkit.data import root
 from auditkit.errors import DataError
 from auditkit.fairness.tables import read_adult, read_german_credit
 
 LINE = "39, ?, 77516, Bachelors, 13, Never-married, ?, Not-in-family, White, Male, 2174, 0, 40, ?, <=50K"
 APPLICANT = "A11 6 A34 A43 1169 A65 A75 4 A93 A101 4 A121 {age} A143 A152 2 A173 1 A192 A201 1"
-
-
-def published(name):
-    folder = root()
-    if folder is None or not (folder / name).is_dir():
-        pytest.skip(f"needs {name}; set AUDITKIT_DATA to the folder that holds it")
-    return folder
 
 
 @pytest.fixture
@@ -30,8 +22,9 @@ def adult(tmp_path):
     return tmp_path
 
 
+@pytest.mark.data
 def test_all_of_adult():
-    train, test = read_adult(published("adult"))
+    train, test = read_adult()
     assert (len(train), len(test)) == (32_561, 16_281)
     assert (int(train.label.sum()), int(test.label.sum())) == (7_841, 3_846)
     assert {k: int((train.sensitive["sex"] == k).sum()) for k in ("Male", "Female")} == {
@@ -41,8 +34,9 @@ def test_all_of_adult():
     assert (train.rows["workclass"] == "?").sum() == 1_836
 
 
+@pytest.mark.data
 def test_all_of_german_credit():
-    table = read_german_credit(published("german_credit"))
+    table = read_german_credit()
     assert len(table) == 1_000
     assert int(table.label.sum()) == 700
     assert (table.sensitive["sex"] == "female").sum() == 310

@@ -3,7 +3,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-from auditkit.errors import DataError
 from auditkit.mitigation.task import Split
 
 
@@ -52,10 +51,7 @@ def adult():
     """UCI Adult as columns of a table; the published split."""
     from auditkit.fairness.tasks import adult_task
 
-    try:
-        return adult_task()
-    except DataError as e:
-        pytest.skip(f"needs UCI Adult: {e}")
+    return adult_task()
 
 
 def unusable(people):

@@ -108,6 +108,7 @@ def test_options_that_make_no_sense():
         Training(held_out=1.0)
 
 
+@pytest.mark.data
 @pytest.mark.slow
 def test_adult_within_two_points(adult, gap, rng):
     plain = LogisticBaseline().fit(adult.train, sensitive="sex", rng=rng).decide(adult.test)

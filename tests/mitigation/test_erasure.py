@@ -192,6 +192,7 @@ def test_the_mean_log_odds_of_the_groups_become_alike_and_the_gap_shrinks(made_u
     assert np.abs(centred(represented).T @ centred(one_hot(others.groups("group")))).max() / 5000 < 0.03
 
 
+@pytest.mark.data
 @pytest.mark.slow
 def test_adult_loses_little_accuracy_and_most_of_the_gap(adult, gap, rng):
     before, after = (

@@ -187,6 +187,7 @@ def test_options_that_make_no_sense_are_refused(options, message):
         GroupThresholds(**options)
 
 
+@pytest.mark.data
 @pytest.mark.slow
 def test_adult_loses_little_accuracy_and_most_of_the_gap(adult, gap, rng):
     before, after = (

@@ -72,6 +72,7 @@ def test_options_that_make_no_sense_are_refused(options):
         ExponentiatedGradientReduction(**options)
 
 
+@pytest.mark.data
 @pytest.mark.slow
 def test_adult_takes_less_than_a_minute_and_loses_most_of_the_gap(adult, gap, rng):
     before = LogisticBaseline().fit(adult.train, sensitive="sex", rng=rng).decide(adult.test)

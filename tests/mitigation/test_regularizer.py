@@ -119,6 +119,7 @@ def test_other_columns_than_in_training(made_up):
         found.scores(made_up(500, width=7))
 
 
+@pytest.mark.data
 @pytest.mark.slow
 def test_adult_within_two_points(adult, gap, rng):
     plain = LogisticBaseline().fit(adult.train, sensitive="sex", rng=rng).decide(adult.test)

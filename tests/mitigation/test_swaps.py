@@ -7,7 +7,6 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from auditkit import data
 from auditkit.errors import InputError, UnknownName
 from auditkit.mitigation import swap_words as words
 from auditkit.mitigation.swaps import GROUPS, WORD, Swapper, Tokens, determines
@@ -116,10 +115,9 @@ HARD_RIGHT = 32
 LENGTH = 2_000_000
 
 
-def test_the_rule_on_running_text():
-    path = (data.root() or data.cache_folder()) / "english_sentences" / "sentences.txt.gz"
-    if not path.is_file():
-        pytest.skip("needs english_sentences; set AUDITKIT_DATA to the folder that holds it")
+@pytest.mark.data
+def test_the_rule_on_running_text(published):
+    path = published("english_sentences", "sentences.txt.gz")
     pairs = list(ruled(gzip.decompress(path.read_bytes()).decode()[:LENGTH]))
     right = {kind: [a == b for a, b in pairs if a == kind] for kind in (True, False)}
     print({("his" if k else "him"): (sum(v), len(v)) for k, v in right.items()})

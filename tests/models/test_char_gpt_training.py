@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from auditkit import data
 from auditkit.errors import DataError, InputError, ModelError, ReportError
 from auditkit.models.char_gpt import CharGPT
 from auditkit.models.char_gpt_data import Samples, distinct_characters, windows
@@ -243,11 +242,9 @@ def test_the_shipped_char_gpt_is_the_one_in_its_training_record():
     assert RECORD["seconds"] <= 300
 
 
-def test_the_shipped_char_gpt_reproduces_its_recorded_loss_on_the_held_out_part():
-    root = data.root()
-    path = root / "tinyshakespeare" / "input.txt" if root else None
-    if path is None or not path.exists():
-        pytest.skip("tinyshakespeare is not on this machine; set AUDITKIT_DATA to the folder that holds it")
+@pytest.mark.data
+def test_the_shipped_char_gpt_reproduces_its_recorded_loss_on_the_held_out_part(published):
+    path = published("tinyshakespeare", "input.txt")
     held_out = path.read_text(encoding="utf-8")[-111539:]  # the last tenth of 1,115,394 characters
     model = load_model("char-gpt", device="cpu")
     found = evaluate(model.module, windows(np.array(model.tokenizer.encode(held_out)[0]), 128))

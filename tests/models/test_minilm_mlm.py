@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from auditkit import data, load_model
+from auditkit import load_model
 from auditkit.errors import ModelError
 from auditkit.models.catalog import aliases
 from auditkit.models.minilm_mlm import TRAINED, build
@@ -77,11 +77,10 @@ def test_another_encoder_is_refused(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.data
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-def test_top_5_on_the_held_out_tail_is_at_least_52_percent(training):
-    if data.root() is None or not (data.root() / "english_sentences").is_dir():
-        pytest.skip("the training sentences are not on this machine; set AUDITKIT_DATA")
-    raw = (data.root() / "english_sentences" / "sentences.txt.gz").read_bytes()
+def test_top_5_on_the_held_out_tail_is_at_least_52_percent(published, training):
+    raw = published("english_sentences", "sentences.txt.gz").read_bytes()
     assert record()["corpus_sha256"] == hashlib.sha256(raw).hexdigest()
     tail = gzip.decompress(raw).decode().splitlines()[-training.HELD_OUT :]
     model, tokenizer = build(ENCODER)

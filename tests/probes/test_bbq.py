@@ -105,11 +105,10 @@ def test_a_sample_keeps_the_strata():
 # --- real answers ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("column", ["race", "qonly", "arc"])
-def test_unifiedqa_answers_on_religion(column):
-    path = data.root() and data.root() / "bbq_unifiedqa_predictions" / "preds_Religion.jsonl"
-    if not path or not path.exists():
-        pytest.skip("needs the published UnifiedQA answers; set AUDITKIT_DATA")
+def test_unifiedqa_answers_on_religion(published, column):
+    path = published("bbq_unifiedqa_predictions", "preds_Religion.jsonl")
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     by_id = {i.id: i for i in data.load("bbq").items}
     items = [by_id[f"Religion/{r['question_index']}/{r['example_id']}"] for r in rows]

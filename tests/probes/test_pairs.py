@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from auditkit import data
 from auditkit.data.types import Pair
 from auditkit.errors import DataError, InputError
 from auditkit.models.causal_lm import CausalLM
@@ -111,10 +110,9 @@ def test_the_published_procedure_calls_scores_equal_that_agree_to_three_decimals
     assert close.difference == pytest.approx(3e-5)
 
 
-def test_real_scores_of_bert_and_roberta_give_the_reference_values():
-    if data.root() is None:
-        pytest.skip("the real model scores are not on this machine; set AUDITKIT_DATA")
-    folder = data.root() / "crows_pairs_model_scores"
+@pytest.mark.data
+def test_real_scores_of_bert_and_roberta_give_the_reference_values(published):
+    folder = published("crows_pairs_model_scores")
     for file, separator, expected in [("results_bert.csv", ";", 61.45), ("results_roberta.csv", ",", 65.14)]:
         text = (folder / file).read_text(encoding="latin-1")
         quoting = csv.QUOTE_NONE if separator == ";" else csv.QUOTE_MINIMAL

@@ -18,14 +18,6 @@ PREDICTIONS = {
 }
 
 
-@pytest.fixture(scope="module")
-def published():
-    folder = data.root() and data.root() / "stereoset"
-    if not folder or not (folder / "predictions.txt").exists():
-        pytest.skip("needs the published StereoSet results; set AUDITKIT_DATA")
-    return folder
-
-
 def results(text, model, split):
     """{bias type: {"LM Score": ...}} of one model and split in predictions.txt."""
     (block,) = [b for b in text.split("Evaluating ")[1:] if b.startswith(f"predictions/predictions_{model}_")]
@@ -41,20 +33,22 @@ def results(text, model, split):
     return {bias: scores for (where, bias), scores in found.items() if where == split}
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("bias_type", ["race", "religion"])
 @pytest.mark.parametrize("model", PREDICTIONS)
 def test_the_published_results_are_reproduced(published, model, bias_type):
-    raw = json.loads((published / PREDICTIONS[model]).read_text())["intrasentence"]
+    raw = json.loads(published("stereoset", PREDICTIONS[model]).read_text())["intrasentence"]
     items = [i for i in data.load("stereoset").items if i.bias_type == bias_type]
     found = stereoset.score(items, {s["id"]: s["score"] for s in raw})
-    expected = results((published / "predictions.txt").read_text(), model, "intrasentence")[bias_type]
+    expected = results(published("stereoset", "predictions.txt").read_text(), model, "intrasentence")[bias_type]
     assert 3 * len(items) == expected["Count"]
     assert found.lms == pytest.approx(expected["LM Score"], abs=1e-9)
     assert found.ss == pytest.approx(expected["SS Score"], abs=1e-9)
     assert found.icat == pytest.approx(expected["ICAT Score"], abs=1e-9)
 
 
-def test_every_published_sentence_can_be_cut(published):
+@pytest.mark.data
+def test_every_published_sentence_can_be_cut():
     for item in data.load("stereoset").items:
         for (before, filler, after), (_, sentence) in zip(
             stereoset.fillers(item), (item.stereotype, item.anti_stereotype, item.unrelated), strict=True

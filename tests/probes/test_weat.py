@@ -8,7 +8,6 @@ import time
 import numpy as np
 import pytest
 
-from auditkit import data
 from auditkit.errors import DataError, VocabularyError
 from auditkit.probes import weat
 from auditkit.probes.base import generator
@@ -147,9 +146,8 @@ def glove():
     return load_model("glove")
 
 
+@pytest.mark.data
 def test_glove_holds_the_published_associations(glove):
-    if data.root() is None:
-        pytest.skip("needs the published word sets; set AUDITKIT_DATA")
     glove.describe()  # the hash of the vectors belongs to loading
     start = time.process_time()
     result = weat.WEAT(data="weat").measure(glove, generator(0, "weat"))

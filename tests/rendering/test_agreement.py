@@ -90,12 +90,14 @@ def test_exit_code_and_json(report):
 @many
 @given(reports())
 def test_junit(report):
-    root = ElementTree.fromstring(render_junit(report.verdicts, report.runs))
+    root = ElementTree.fromstring(render_junit(report))
     cases = root.findall("testsuite/testcase")
     of_rules = [case for case in cases if case.find("system-out") is not None]
     found = Counter((c.attrib["name"].split(" (")[0], c.find("system-out").text.split(":")[0]) for c in of_rules)
     assert found == judged(report)
-    assert len(cases) - len(of_rules) == crashes(report)
+    skips = sum(run.status == "skipped" for run in report.runs)
+    assert len(cases) - len(of_rules) == crashes(report) + skips
+    assert int(root.attrib["skipped"]) == len(root.findall("testsuite/testcase/skipped")) == skips
     errors, failures = (sum(case.find(tag) is not None for case in cases) for tag in ("error", "failure"))
     assert (errors, failures) == (int(root.attrib["errors"]), int(root.attrib["failures"]))
     assert conclusion.exit_code(report) == (3 if errors else 1 if failures else 0)

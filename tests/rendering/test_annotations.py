@@ -54,7 +54,7 @@ def test_no_more_than_github_shows_and_the_others_are_counted(make, n):
 
 def test_many_notices_keep_the_overall_one(make):
     runs = [ProbeRun(f"probe{i}", "skipped", "x") for i in range(30)]
-    notices = annotate(make(runs=runs))
+    notices = annotate(make([M], runs=runs))
     assert len(notices) == MOST
     assert [a.title for a in notices[-2:]] == ["audit: NOT JUDGED", "22 more"]
 

@@ -159,7 +159,7 @@ def test_junit(text):
 
 
 def _junit(report):
-    return render_junit(report.verdicts, report.runs)
+    return render_junit(report)
 
 
 @texts

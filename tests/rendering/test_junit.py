@@ -2,12 +2,13 @@ from xml.etree import ElementTree
 
 from auditkit.measurement import Interval, Measurement
 from auditkit.rendering.junit import render_junit
+from auditkit.report import ProbeRun
 
 
 def judged(make, *rules, id="p/g/s"):
     m = Measurement(id=id, value=60.0, interval=Interval(55, 65), n=100)
     report = make([m], rules=[{"measurement": id} | rule for rule in rules])
-    return ElementTree.fromstring(render_junit(report.verdicts))
+    return ElementTree.fromstring(render_junit(report))
 
 
 def test_one_case_per_verdict_with_the_right_tag(make):
@@ -45,6 +46,15 @@ def test_anything_in_an_id_gives_well_formed_xml(make):
     assert root.find(".//testcase").attrib["name"].startswith('p/<x a="1">&]]>\ufffd\ufffd\ufffd/s')
 
 
-def test_no_rules():
-    root = ElementTree.fromstring(render_junit(()))
+def test_no_rules(make):
+    root = ElementTree.fromstring(render_junit(make([Measurement(id="p/g/s", value=60.0)])))
     assert root.find("testsuite").attrib["tests"] == "0"
+
+
+def test_a_skipped_probe_is_a_skipped_case_and_a_run_without_any_value_is_an_error(make):
+    runs = [ProbeRun("bbq", "skipped", "not measured: bbq is not on this machine; `auditkit data fetch bbq`")]
+    some = ElementTree.fromstring(render_junit(make([Measurement(id="p/g/s", value=60.0)], runs=runs)))
+    assert [e.attrib["message"] for e in some.iter("skipped")] == [runs[0].reason]
+    assert {k: some.attrib[k] for k in ("tests", "errors", "skipped")} == {"tests": "1", "errors": "0", "skipped": "1"}
+    none = ElementTree.fromstring(render_junit(make([], runs=runs)))
+    assert [e.attrib["message"] for e in none.iter("error")] == ["nothing was measured: no probe gave a value"]
