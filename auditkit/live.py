@@ -32,6 +32,9 @@ class CountingListener(Listener):
         self.planned = 0
         self.err = Console(stderr=True, highlight=False, soft_wrap=True)
 
+    def warned(self, warning: str) -> None:  # noqa: D102
+        self._say(f"warning: {warning}")
+
     def run_started(self, subject: Mapping[str, Any], probes: Sequence[str]) -> None:  # noqa: D102
         self.planned = len(probes)
         parameters = f"{subject['parameters']:,} parameters, " if subject.get("parameters") else ""

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 class Listener:
     """Is told how a run proceeds. Every method does nothing; override what you need."""
 
+    def warned(self, warning: str) -> None:
+        """Before the model is loaded: a rule that no model can be expected to pass, in one sentence."""
+
     def run_started(self, subject: Mapping[str, Any], probes: Sequence[str]) -> None:
         """The model is loaded; `probes` are the ids to come."""
 
@@ -78,9 +81,10 @@ def run(
     settings = load(config, overrides=overrides, model=model)
     before = AuditReport.load(baseline) if isinstance(baseline, str | Path) else baseline
     probes, rules = settings.build_probes(), settings.rules()
-    folder = Path(out or settings.out)
+    folder, listener = Path(out or settings.out), listener or Listener()
+    _warn(listener, probes, rules)
     loaded = _load_model(**settings.model.model_dump())
-    report = _measure(loaded, probes, settings.seed, folder, listener or Listener())
+    report = _measure(loaded, probes, settings.seed, folder, listener)
     report = replace(report, config={**report.config, "model": settings.model.model_dump(), "gate": settings.gate})
     return _conclude(report, rules, before, folder)
 
@@ -113,11 +117,19 @@ def audit(
     if problems := plugins.id_problems({f"probes[{i}]": p for i, p in enumerate(built)}):
         raise ConfigError(problems, where="audit()")
     rules = [rule if isinstance(rule, Rule) else Rule.from_mapping(rule) for rule in gate or ()]
-    folder = Path(out) if out is not None else None
+    folder, listener = Path(out) if out is not None else None, listener or Listener()
+    _warn(listener, built, rules)
     loaded = _load_model(model) if isinstance(model, str) else model
-    report = _measure(loaded, built, seed, folder, listener or Listener())
+    report = _measure(loaded, built, seed, folder, listener)
     report = replace(report, config={**report.config, "gate": [rule.to_json() for rule in rules]})
     return _conclude(report, rules, None, folder)
+
+
+def _warn(listener: Listener, probes: Sequence[Probe], rules: Sequence[Rule]) -> None:
+    from auditkit import attainability
+
+    for warning in attainability.warnings(probes, rules):
+        listener.warned(warning)
 
 
 def _load_model(spec: str, **options: Any) -> Model:

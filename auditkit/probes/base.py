@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -62,6 +63,51 @@ class Probe(Protocol):
 
     def measure(self, model: Any, rng: np.random.Generator) -> ProbeResult:
         """Measure `model`; all randomness comes from `rng`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """How sure a measurement can be, known from the data before any model is asked.
+
+    Attributes:
+        n: how many items it will rest on.
+        clusters: how many independent units they form.
+        error: standard error, in the measurement's unit, for a model without bias whose items are independent.
+        ideal: the value of that model.
+    """
+
+    n: int
+    clusters: int
+    error: float
+    ideal: float
+
+    @classmethod
+    def share(cls, clusters: Sequence[str], *, ideal: float = 50.0, bounds: tuple[float, float] = (0, 100)) -> Self:
+        """Of a mean of items that are one of two values, `bounds`; `clusters` names the cluster of each, at least one.
+
+        The variance of one item is (ideal - low) (high - ideal).
+        """
+        low, high = bounds
+        n = len(clusters)
+        return cls(n, len(set(clusters)), math.sqrt((ideal - low) * (high - ideal) / n), ideal)
+
+
+@runtime_checkable
+class Plans(Protocol):
+    """A probe that can say before it runs how sure it will be; see `auditkit.attainability`."""
+
+    @property
+    def id(self) -> str:
+        """Its name in the report."""
+        ...
+
+    def planned(self) -> Mapping[str, Planned]:
+        """Measurement id -> what to expect, of those where the data tell; loads the data, asks no model.
+
+        Raises:
+            InputError: the data are not here, or wrong.
+        """
         ...
 
 

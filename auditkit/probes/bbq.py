@@ -24,7 +24,7 @@ from auditkit import data, stats
 from auditkit.data.types import BBQItem
 from auditkit.measurement import Measurement
 from auditkit.models.protocols import FillsMask, Floats, ScoresText
-from auditkit.probes.base import ItemScore, ProbeResult
+from auditkit.probes.base import ItemScore, Planned, ProbeResult
 from auditkit.probes.evidence import adjust_p_values, extremes, null_of, of_random_weights, subset, summarize, undefined
 from auditkit.probes.likelihood import LIKELIHOOD_MODEL, Continuations, continuation_logprobs
 
@@ -184,7 +184,7 @@ class BBQ:
         source = f"{self.source}; data: {dataset.source}"
         measurements: list[Measurement] = []
         item_scores: list[ItemScore] = []
-        for group in ("all", *sorted({i.category for i in items})):
+        for group in ("all", *_categories(items)):
             members = [a for a in answered if group in ("all", a.item.category)]
             for ambiguous in (False, True):
                 found, kept = self._measure_context(group, ambiguous, members, evidence, source, rng)
@@ -193,6 +193,13 @@ class BBQ:
         measurements = [_with_null(m, nulls, evidence["validity"]) for m in measurements]
         return ProbeResult(adjust_p_values(measurements), item_scores)
 
+    def planned(self) -> dict[str, Planned]:
+        """Of s_DIS, if every disambiguated question is answered with a person; which are drawn changes it little."""
+        items = stratified_sample(data.load(self.data, "bbq").items, self.limit, np.random.default_rng(0))
+        targeted = [i for i in items if i.target is not None]
+        groups = {g: [template(i) for i in targeted if _belongs(i, g, False)] for g in ("all", *_categories(targeted))}
+        return {f"{self.id}/{g}/s_dis": Planned.share(of, ideal=0, bounds=(-1, 1)) for g, of in groups.items() if of}
+
     def _nulls(self, model: Any, items: Sequence[BBQItem], rng: np.random.Generator) -> dict[str, dict[str, Any]]:
         """The random-weights null of each score and accuracy, by the last two parts of its id, on some items."""
         targeted = [i for i in items if i.target is not None]
@@ -200,7 +207,7 @@ class BBQ:
         chosen = of_random_weights(model, lambda random: score_answers(random, few).mean.argmax(axis=1).tolist())
         answers = [list(zip(few, run, strict=True)) for run in chosen]
         nulls = {}
-        for group in ("all", *sorted({i.category for i in few})):
+        for group in ("all", *_categories(few)):
             for ambiguous in (False, True):
                 part = [[(i, a) for i, a in run if _belongs(i, group, ambiguous)] for run in answers]
                 bias, accuracy = AMBIGUOUS if ambiguous else DISAMBIGUATED
@@ -247,6 +254,10 @@ class BBQ:
         rows = rows if ambiguous else named
         score = summarize(rows, unit="", ideal=0, null=0, bounds=(-1, 1), rng=rng, details=details, **common)
         return [score, *measurements], rows + right
+
+
+def _categories(items: Sequence[BBQItem]) -> list[str]:
+    return sorted({i.category for i in items})
 
 
 def _belongs(item: BBQItem, group: str, ambiguous: bool) -> bool:

@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 from auditkit import data as datasets
 from auditkit import stats
-from auditkit.data.types import Pair
+from auditkit.data.types import Dataset, Pair
 from auditkit.errors import InputError
 from auditkit.measurement import Measurement
 from auditkit.models.protocols import FillsMask, ScoresText
-from auditkit.probes.base import ItemScore, ProbeResult
+from auditkit.probes.base import ItemScore, Planned, ProbeResult
 from auditkit.probes.evidence import (
     adjust_p_values,
     extremes,
@@ -73,16 +73,28 @@ class StereotypePairs:
 
     def measure(self, model: Any, rng: np.random.Generator) -> ProbeResult:
         """Score all pairs and, with random weights, some of each group; then summarise."""
-        dataset = datasets.load(self.data, kind="pairs")
-        pairs = [p for p in dataset.items if not self.groups or p.group in self.groups]
-        if not pairs:
-            wanted, known = ", ".join(self.groups), ", ".join(sorted({p.group for p in dataset.items}))
-            raise InputError(f"no pair of group {wanted} in {dataset.name}; groups: {known}")
+        dataset, pairs = self._chosen()
         scores = self.score(model, pairs)
         some = some_of_each_group(pairs, self.null_items, rng)
         nulls = of_random_weights(model, lambda random: self.score(random, [pairs[i] for i in some]))
         source = f"{self.source}; data: {dataset.name}"
         return _Summary(self.id, pairs, scores, some, nulls, model.describe()["weights_sha256"], rng, source).result()
+
+    def planned(self) -> dict[str, Planned]:
+        """Of the score over all pairs and of each group's."""
+        scored = [p for p in self._chosen()[1] if p.direction != "control"]
+        groups = {"all": scored} | {g: [p for p in scored if p.group == g] for g in {p.group for p in scored}}
+        clusters = {g: [p.cluster or p.id for p in members] for g, members in groups.items()}
+        return {f"{self.id}/{g}/metric_score": Planned.share(of) for g, of in clusters.items() if of}
+
+    def _chosen(self) -> tuple[Dataset[Pair], list[Pair]]:
+        """The data, and the pairs of the wanted groups."""
+        dataset = datasets.load(self.data, kind="pairs")
+        pairs = [p for p in dataset.items if not self.groups or p.group in self.groups]
+        if not pairs:
+            wanted, known = ", ".join(self.groups), ", ".join(sorted({p.group for p in dataset.items}))
+            raise InputError(f"no pair of group {wanted} in {dataset.name}; groups: {known}")
+        return dataset, pairs
 
     def score(self, model: FillsMask | ScoresText, pairs: Sequence[Pair]) -> Scores:
         """Scores of `pairs` by all methods that suit the model."""

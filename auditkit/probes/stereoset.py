@@ -8,8 +8,9 @@ computed per target term and then averaged over terms, so that a term with many 
 
 from __future__ import annotations
 
+import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -21,7 +22,7 @@ from auditkit.data.types import ContextAssociation
 from auditkit.errors import DataError
 from auditkit.measurement import Interval, Measurement
 from auditkit.models.protocols import FillsMask, Floats, ScoresText
-from auditkit.probes.base import ItemScore, ProbeResult
+from auditkit.probes.base import ItemScore, Planned, ProbeResult
 from auditkit.probes.evidence import adjust_p_values, extremes, random_weights_nulls, subset, summarize
 from auditkit.probes.likelihood import LIKELIHOOD_MODEL, continuation_logprobs
 
@@ -153,8 +154,7 @@ class StereoSet:
         dataset = data.load(self.data, "stereoset")
         items = dataset.items
         scores = score_sentences(model, items)
-        types = sorted({i.bias_type for i in items})
-        groups = {"all": list(items)} | {t: [i for i in items if i.bias_type == t] for t in types}
+        groups = _by_type(items)
         nulls = self._nulls(model, groups, rng)
         weights = model.describe()["weights_sha256"]
         source = f"{self.source}; data: {dataset.source}"
@@ -175,6 +175,15 @@ class StereoSet:
             item_scores += kept
         return ProbeResult(adjust_p_values(measurements), item_scores)
 
+    def planned(self) -> dict[str, Planned]:
+        """Of the stereotype score, the mean over target terms of the share in each."""
+        planned = {}
+        for group, members in _by_type(data.load(self.data, "stereoset").items).items():
+            sizes = Counter(item.target for item in members)
+            error = 50 * math.sqrt(sum(1 / size for size in sizes.values())) / len(sizes)
+            planned[f"{self.id}/{group}/stereotype_score"] = Planned(len(sizes), len(sizes), error, 50.0)
+        return planned
+
     def _nulls(
         self, model: Any, groups: Mapping[str, Sequence[ContextAssociation]], rng: np.random.Generator
     ) -> dict[tuple[str, str], dict[str, Any]]:
@@ -189,6 +198,12 @@ class StereoSet:
 
         sizes = {(g, m): len(members) for g, members in few.items() for m in ("lms", "ss", "icat")}
         return random_weights_nulls(model, scores, sizes)
+
+
+def _by_type(items: Sequence[ContextAssociation]) -> dict[str, list[ContextAssociation]]:
+    """All items, and those of each bias type."""
+    types = sorted({i.bias_type for i in items})
+    return {"all": list(items)} | {t: [i for i in items if i.bias_type == t] for t in types}
 
 
 def _measure(

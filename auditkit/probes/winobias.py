@@ -21,11 +21,11 @@ import numpy as np
 import numpy.typing as npt
 
 from auditkit import data, stats
-from auditkit.data.types import CoreferenceItem
+from auditkit.data.types import CoreferenceItem, Dataset
 from auditkit.errors import DataError
 from auditkit.measurement import Measurement
 from auditkit.models.protocols import FillsMask, Floats, ScoresText
-from auditkit.probes.base import ItemScore, ProbeResult
+from auditkit.probes.base import ItemScore, Planned, ProbeResult
 from auditkit.probes.evidence import adjust_p_values, extremes, random_weights_nulls, subset, summarize
 from auditkit.probes.likelihood import LIKELIHOOD_MODEL, Continuations, continuation_logprobs, sentence_logprobs
 
@@ -138,13 +138,7 @@ class WinoBias:
         Raises:
             DataError: no sentence has its twin.
         """
-        dataset = data.load(self.data, "winobias")
-        everything = twins(dataset.items)
-        if not everything:
-            raise DataError(
-                f"WinoBias data {self.data!r} hold no sentence together with its twin; expected pro and anti"
-            )
-        kinds = {k: [t for t in everything if t.pro.kind == k] for k in sorted({t.pro.kind for t in everything})}
+        dataset, kinds = self._kinds()
         asked = {k: [of[i] for i in subset(len(of), self.limit, rng)] for k, of in kinds.items()}
         few = {k: [pairs[i] for i in subset(len(pairs), self.null_items, rng)] for k, pairs in asked.items()}
         nulls = random_weights_nulls(
@@ -157,12 +151,29 @@ class WinoBias:
         for kind, pairs in asked.items():
             details = {
                 "sample": f"{len(pairs)} of {len(kinds[kind])} pairs",
-                "sentences_without_twin": len(dataset.items) - 2 * len(everything),
+                "sentences_without_twin": len(dataset.items) - 2 * sum(map(len, kinds.values())),
                 "data_sha256": dataset.sha256,
             }
             results.add_resolution(f"type{kind}", pairs, resolve_twins(model, pairs), details)
             results.add_preference(f"type{kind}", pairs, pronoun_preferences(model, pairs), details)
         return ProbeResult(adjust_p_values(results.measurements), results.items)
+
+    def planned(self) -> dict[str, Planned]:
+        """Of the pronoun preference; which pairs are drawn changes it little."""
+        rng = np.random.default_rng(0)
+        asked = {k: [of[i].cluster for i in subset(len(of), self.limit, rng)] for k, of in self._kinds()[1].items()}
+        return {f"{self.id}/type{k}/pronoun_preference": Planned.share(of) for k, of in asked.items()}
+
+    def _kinds(self) -> tuple[Dataset[CoreferenceItem], dict[int, list[Twins]]]:
+        """The data, and the twins of each type of sentence."""
+        dataset = data.load(self.data, "winobias")
+        everything = twins(dataset.items)
+        if not everything:
+            raise DataError(
+                f"WinoBias data {self.data!r} hold no sentence together with its twin; expected pro and anti"
+            )
+        kinds = sorted({t.pro.kind for t in everything})
+        return dataset, {k: [t for t in everything if t.pro.kind == k] for k in kinds}
 
 
 def resolve_twins(model: ScoresText | FillsMask, pairs: Sequence[Twins]) -> Continuations:

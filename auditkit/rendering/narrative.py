@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from auditkit import attainability
 from auditkit.conclusion import NOTHING_MEASURED, crashed, measured_nothing
 from auditkit.gate import SEVERITY, Outcome, Verdict
 from auditkit.measurement import Measurement
@@ -132,7 +133,8 @@ def unknowns(report: AuditReport) -> list[str]:
     # A probe that did not run stands in the report as one measurement without a value: said above already.
     said = {v.measurement for v in report.verdicts} | {run.probe for run in report.runs if run.status != "ok"}
     found += _without_value(m for m in report.measurements if m.status != "ok" and not said & {m.id, m.probe})
-    return _at_most(found, MAX_LISTED, "listed below") + _unjudged(report)
+    remarks = [f"The rule on {r}." for r in attainability.remarks_on(report.verdicts, report.measurements)]
+    return _at_most(found, MAX_LISTED, "listed below") + remarks + _unjudged(report)
 
 
 def _reason_of_run(run: ProbeRun) -> str:

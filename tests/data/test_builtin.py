@@ -27,11 +27,11 @@ def group_words(pair: Pair) -> tuple[list[str], list[str]]:
     return [w for _, i, j, _, _ in changes for w in a[i:j]], [w for _, _, _, i, j in changes for w in b[i:j]]
 
 
-def test_every_category_has_at_least_50_of_at_least_400_pairs(pairs):
+def test_every_category_has_at_least_100_of_at_least_800_pairs(pairs):
     sizes = Counter(pair.group for pair in pairs)
     assert sizes.keys() == {"gender", "religion", "origin", "age", "disability", "socioeconomic"}
-    assert len(pairs) >= 400
-    assert min(sizes.values()) >= 50
+    assert len(pairs) >= 800
+    assert min(sizes.values()) >= 100
 
 
 def test_ids_are_unique_and_no_sentence_appears_twice(pairs):
@@ -47,7 +47,7 @@ def test_the_sentences_of_a_pair_differ_in_one_group_word(pairs):
 
 def test_frames_are_varied(pairs):
     frames = {pair.more.replace(group_words(pair)[0][0], "@", 1) for pair in pairs}
-    assert len(frames) >= 400
+    assert len(frames) == len(pairs)
 
 
 def test_the_two_group_words_of_a_topic_are_the_same_in_all_its_pairs(pairs):
@@ -68,7 +68,7 @@ def test_every_topic_has_two_stereotypes_two_anti_stereotypes_and_a_control(pair
 def test_negation_controls_negate_and_reverse_their_stereotype(pairs):
     by_id = {pair.id: pair for pair in pairs}
     negated = [pair for pair in pairs if pair.id.endswith("-n1")]
-    assert len(negated) >= 80
+    assert len(negated) >= 160
     for pair in negated:
         stereotype = by_id[pair.id.replace("-n1", "-s1")]
         assert pair.direction == "antistereo"

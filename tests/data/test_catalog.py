@@ -44,7 +44,7 @@ def test_a_dataset_that_is_not_here_says_how_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setenv("AUDITKIT_CACHE", str(tmp_path / "cache"))
     with pytest.raises(DataError, match="auditkit data fetch crows_pairs"):
         data.load("crows_pairs")
-    assert len(data.load("builtin_pairs").items) == 420
+    assert len(data.load("builtin_pairs").items) == 840
 
 
 def test_a_changed_file_is_not_taken_for_the_published_one(monkeypatch, tmp_path):

@@ -1,6 +1,7 @@
 """BBQ: hand-computed scores, the ends of the scale, real UnifiedQA answers, and models with planted answers."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -182,6 +183,15 @@ def test_a_fully_biased_model_reaches_the_end_of_the_scale(load, sign):
     assert found["bbq/all/accuracy_ambiguous"].value == 0
     assert found["bbq/all/accuracy_disambiguated"].value == 50
     assert found["bbq/all/s_dis"].details["validity"]["tie_rate"] == 0
+
+
+def test_what_is_planned_of_s_dis_is_what_is_measured_of_a_model_that_always_names_a_person(load):
+    items = load(quads(8))
+    result = bbq.BBQ().measure(Answers(items, biased), np.random.default_rng(0))
+    measured = {m.id: (m.n, m.details["clusters"]) for m in result.measurements if m.id.endswith("/s_dis")}
+    planned = bbq.BBQ().planned()
+    assert {name: (p.n, p.clusters) for name, p in planned.items()} == measured
+    assert planned["bbq/all/s_dis"].error == pytest.approx(1 / math.sqrt(planned["bbq/all/s_dis"].n))
 
 
 def test_a_model_that_always_says_unknown_is_undefined_not_zero(load):

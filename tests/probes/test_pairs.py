@@ -197,6 +197,15 @@ def test_the_item_scores_average_to_the_value():
             assert np.mean(own) == pytest.approx(m.value)
 
 
+def test_what_is_planned_is_what_is_measured():
+    probe = StereotypePairs(groups=("age", "gender"), methods=("total",), null_items=1)
+    measured = probe.measure(FakeCausalLM(), generator(0, "stereotype_pairs")).measurements
+    planned = probe.planned()
+    scores = {m.id: (m.n, m.details["clusters"]) for m in measured if m.id.endswith("/metric_score")}
+    assert {name: (p.n, p.clusters) for name, p in planned.items()} == scores
+    assert planned["stereotype_pairs/age/metric_score"].error == pytest.approx(50 / 112**0.5)
+
+
 def test_wrong_options_are_refused(tmp_path):
     with pytest.raises(InputError, match="unknown method mertic"):
         StereotypePairs(methods=("mertic",))

@@ -1,6 +1,7 @@
 """StereoSet against its published results, a hand-computed example, and models whose preferences are set by hand."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -159,6 +160,14 @@ def test_a_planted_preference_is_found(tmp_path, fake, logits, ss):
     assert found["stereoset/race/icat"].value == 0
     assert score.details["validity"]["tie_rate"] == 0
     assert {i.item for i in result.items} == set(TARGETS)
+
+
+def test_the_planned_error_is_that_of_the_mean_over_terms(tmp_path):
+    """Terms of 1 and of 4 items have the variances 2500 / 1 and 2500 / 4, the mean of both a quarter of the sum."""
+    path = write(tmp_path / "s.json", [item("b0", "black"), *(item(f"w{k}", "white") for k in range(4))])
+    planned = stereoset.StereoSet(data=path).planned()["stereoset/all/stereotype_score"]
+    assert (planned.n, planned.clusters) == (2, 2)
+    assert planned.error == pytest.approx(math.sqrt((2500 + 625) / 4))
 
 
 def test_a_balanced_model_is_not_flagged(tmp_path):

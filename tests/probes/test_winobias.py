@@ -114,6 +114,12 @@ def test_the_gap_of_a_planted_model(items, sign, gap):
     assert m.details["validity"]["tie_rate"] == 0
 
 
+def test_what_is_planned_of_the_preference_is_what_is_measured(items):
+    result = winobias.WinoBias(null_items=5).measure(Resolves(0, items), np.random.default_rng(0))
+    measured = {m.id: (m.n, m.details["clusters"]) for m in result.measurements if m.id.endswith("/pronoun_preference")}
+    assert {name: (p.n, p.clusters) for name, p in winobias.WinoBias().planned().items()} == measured
+
+
 @pytest.mark.parametrize("fake", [FakeMaskedLM, FakeCausalLM])
 def test_a_planted_pronoun_preference_is_found(items, fake):
     """Without the second occupation, so that only the referent pulls at the pronoun."""
