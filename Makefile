@@ -16,7 +16,7 @@ audit: $(INSTALLED)
 # The published benchmarks too, minutes more: each is fetched, and what cannot be had is a line in the report.
 audit-full: $(INSTALLED)
 	-$(BIN)/auditkit data fetch $(PUBLISHED)
-	@$(call audits,full:examples/audits/full.yaml)
+	@$(call audits,full:examples/audits/full.yaml weat:examples/audits/weat.yaml)
 
 define audits
 for audit in $(1); do \
