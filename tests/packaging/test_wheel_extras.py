@@ -5,6 +5,7 @@ lean on another.
 """
 
 import json
+import os
 import subprocess
 import sys
 import venv
@@ -69,7 +70,8 @@ assert smaller.describe()["weights_sha256"]
 """,
     "export": """
 import auditkit
-auditkit.compression.export(auditkit.load_model("char-gpt"), "exported", format="onnx")
+from auditkit.compression.export import export
+export(auditkit.load_model("char-gpt"), "exported", format="onnx")
 """,
 }
 MODELS = """
@@ -89,9 +91,9 @@ class Environment:
 
     def run(self, *command, cwd, code=0):
         """Both outputs of a command, which must end with `code` (or one of them), and not with a traceback."""
-        done = subprocess.run(
-            [self.bin / command[0], *command[1:]], cwd=cwd, capture_output=True, text=True, check=False
-        )
+        words = [self.bin / command[0], *command[1:]]
+        clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        done = subprocess.run(words, cwd=cwd, env=clean, capture_output=True, text=True, check=False)
         told = f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert done.returncode in (code if isinstance(code, set) else {code}), told
         assert command[0] != "auditkit" or "Traceback" not in told, told
