@@ -1,8 +1,10 @@
 """The order of the tests, and which of them may see published data: those marked `data`; the others pass anywhere."""
 
+import atexit
 import os
+import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 import pytest
 
@@ -14,12 +16,11 @@ NOBODYS: dict[str, str | None] = {}
 """What a test without the mark is shown: a folder of datasets without any file, and an empty cache."""
 
 
-def pytest_configure(config):
-    folder = TemporaryDirectory(prefix="auditkit-nobody-")
-    config.add_cleanup(folder.cleanup)
-    other = Path(folder.name) / "data" / "crows_pairs" / "something else"  # else each run would say: nothing is there
-    other.mkdir(parents=True)
-    NOBODYS.update({f"AUDITKIT_{name}": str(Path(folder.name) / name.lower()) for name in ("DATA", "CACHE")})
+def pytest_configure():
+    folder = Path(mkdtemp(prefix="auditkit-nobody-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # a worker of pytest-xdist runs no other cleanup
+    (folder / "data" / "crows_pairs" / "something else").mkdir(parents=True)  # else each run says: nothing is there
+    NOBODYS.update({f"AUDITKIT_{name}": str(folder / name.lower()) for name in ("DATA", "CACHE")})
 
 
 def pytest_collection_modifyitems(items):
