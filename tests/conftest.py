@@ -1,10 +1,7 @@
 """The order of the tests, and which of them may see published data: those marked `data`; the others pass anywhere."""
 
-import atexit
 import os
-import shutil
 from pathlib import Path
-from tempfile import mkdtemp
 
 import pytest
 
@@ -12,15 +9,9 @@ from auditkit import data
 
 LONGEST = ("test_examples.py", "test_docs.py", "test_whole_run.py", "test_bad_input.py", "test_training_processes.py")
 YOURS = {name: os.environ.get(name) for name in ("AUDITKIT_DATA", "AUDITKIT_CACHE")}
-NOBODYS: dict[str, str | None] = {}
-"""What a test without the mark is shown: a folder of datasets without any file, and an empty cache."""
-
-
-def pytest_configure():
-    folder = Path(mkdtemp(prefix="auditkit-nobody-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # a worker of pytest-xdist runs no other cleanup
-    (folder / "data" / "crows_pairs" / "something else").mkdir(parents=True)  # else each run says: nothing is there
-    NOBODYS.update({f"AUDITKIT_{name}": str(folder / name.lower()) for name in ("DATA", "CACHE")})
+FOLDER = Path(__file__).parent / "fixtures" / "nobodys_data"
+NOBODYS = {"AUDITKIT_DATA": str(FOLDER), "AUDITKIT_CACHE": str(FOLDER / "no cache")}
+"""What a test without the mark is shown: a folder of datasets without any of their files, and no cache."""
 
 
 def pytest_collection_modifyitems(items):
