@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -10,16 +9,9 @@ from auditkit import data
 
 LONGEST = ("test_examples.py", "test_docs.py", "test_whole_run.py", "test_bad_input.py", "test_training_processes.py")
 YOURS = {name: os.environ.get(name) for name in ("AUDITKIT_DATA", "AUDITKIT_CACHE")}
-NOBODYS: dict[str, str | None] = {}
-"""What a test without the mark is shown: a folder of datasets without any file, and an empty cache."""
-
-
-def pytest_configure(config):
-    folder = TemporaryDirectory(prefix="auditkit-nobody-")
-    config.add_cleanup(folder.cleanup)
-    other = Path(folder.name) / "data" / "crows_pairs" / "something else"  # else each run would say: nothing is there
-    other.mkdir(parents=True)
-    NOBODYS.update({f"AUDITKIT_{name}": str(Path(folder.name) / name.lower()) for name in ("DATA", "CACHE")})
+FOLDER = Path(__file__).parent / "fixtures" / "nobodys_data"
+NOBODYS = {"AUDITKIT_DATA": str(FOLDER), "AUDITKIT_CACHE": str(FOLDER / "no cache")}
+"""What a test without the mark is shown: a folder of datasets without any of their files, and no cache."""
 
 
 def pytest_collection_modifyitems(items):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from auditkit import plugins
+from auditkit.errors import DataError
 from auditkit.measurement import Interval, Measurement
 from auditkit.models.protocols import EmbedsText, FillsMask, HasModule
 from auditkit.probes.base import ItemScore, ProbeResult
@@ -27,10 +28,13 @@ NETWORKS = (lambda: char_gpt(context=160),)
 OPTIONS = {"compression": {"specs": [{"magnitude": {"ratio": 0.3}}], "costs": False}}
 """Where the default would time this machine, which is never twice the same."""
 PUBLISHED = dict.fromkeys(("crows_pairs", "stereoset", "winobias", "bbq"), pytest.mark.data)
+YOURS = ("membership", "dp_sgd", "exposure", "group_fairness", "counterfactual_flips", "privacy")
+"""These measure nothing without a user's files; the tests of each check the contract on files of their own."""
+DEFAULTS = [pytest.param(n, marks=PUBLISHED.get(n, ())) for n in plugins.BUILTIN_PROBES if n not in YOURS]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [pytest.param(n, marks=PUBLISHED.get(n, ())) for n in plugins.BUILTIN_PROBES])
+@pytest.mark.parametrize("name", DEFAULTS)
 def test_every_built_in_probe_conforms(name):
     probe = plugins.probe(name, OPTIONS.get(name))
     served = [fake for fake in (*FAKES, *NETWORKS) if isinstance(fake(), probe.needs)]
@@ -39,6 +43,14 @@ def test_every_built_in_probe_conforms(name):
     assert served
     for fake in served:
         assert any(m.status == "ok" for m in check_probe(probe, fake()).measurements)
+
+
+@pytest.mark.parametrize("name", YOURS)
+def test_a_probe_that_needs_files_of_yours_says_which(name):
+    probe = plugins.probe(name)
+    fake = next(fake for fake in (*FAKES, *NETWORKS) if isinstance(fake(), probe.needs) or not probe.needs)
+    with pytest.raises(DataError, match=r"needs|no training given; name their folders"):
+        probe.measure(fake(), np.random.default_rng(0))
 
 
 # --- the checks -------------------------------------------------------------------------------------------------
