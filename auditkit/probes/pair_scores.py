@@ -22,6 +22,7 @@ from auditkit.models.protocols import Encoded, FillsMask, Floats, Ints, MaskQuer
 
 MASKED_METHODS = ("metric", "aul", "aula", "pll")
 CAUSAL_METHODS = ("total", "per_token")
+FAMILIES = (("metric", "pll"), ("aul", "aula"), CAUSAL_METHODS)  # methods that read a sentence in the same passes
 METHOD_NAMES = {
     "metric": "pseudo-log-likelihood of the shared tokens",
     "aul": "mean log-likelihood with nothing masked (AUL)",
