@@ -32,9 +32,9 @@ from auditkit.probes.evidence import (
 )
 from auditkit.probes.pair_scores import (
     CAUSAL_METHODS,
-    FAMILIES,
     MASKED_METHODS,
     METHOD_NAMES,
+    ROUGH_FIRST,
     PairScores,
     score_causal,
     score_masked,
@@ -107,9 +107,10 @@ class StereotypePairs:
         `ranked` are sets of pairs whose largest differences by the primary method are those of float32 as well.
         """
         methods = self._suited(model)
-        found: Scores = {}
-        exact = 0
-        for family in FAMILIES:
+        exactly = [m for m in methods if not any(m in family for family in ROUGH_FIRST)]
+        found = _score(model, pairs, exactly) if exactly else {}
+        exact = len(exactly) * len(pairs)
+        for family in ROUGH_FIRST:
             of_family = [m for m in methods if m in family]
             if of_family:
                 settled, again = _settle(model, pairs, of_family, ranked if methods[0] in of_family else ())
@@ -129,12 +130,13 @@ class StereotypePairs:
 
     def _reads_mixed(self, model: Any, pairs: Sequence[Pair]) -> bool:
         """Whether mixed precision is asked for and pays on this device; that it does not is counted."""
-        if self.precision != "mixed" or gain(model) >= WORTH:
-            return self.precision == "mixed"
-        model.notices["pairs scored in float32 alone: bfloat16 is not fast enough here for precision: mixed"] += len(
-            pairs
-        )
-        return False
+        if self.precision == "float32":
+            return False
+        pays = gain(model) >= WORTH
+        if not pays:
+            notice = "pairs scored in float32 alone: bfloat16 is not fast enough here for precision: mixed"
+            model.notices[notice] += len(pairs)
+        return pays
 
 
 @dataclass(frozen=True, kw_only=True)
