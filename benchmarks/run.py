@@ -16,8 +16,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 BENCHMARKS = (
-    "crows_masked", "crows_causal", "weat", "startup", "peers", "dp_sgd", "privacy", "membership", "shadow",
-    "memaudit_demo", "explain", "fairness", "compression", "mitigation", "lm_mitigation",
+    "crows_masked", "crows_causal", "mixed_precision", "weat", "startup", "peers", "dp_sgd", "privacy", "membership",
+    "shadow", "memaudit_demo", "explain", "fairness", "compression", "mitigation", "lm_mitigation",
 )  # fmt: skip
 RESULTS = Path(__file__).parent / "results"
 

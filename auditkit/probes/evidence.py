@@ -19,6 +19,7 @@ from auditkit.probes.base import ItemScore
 MAX_EXACT = 200_000
 DRAWS = 20_000
 NULL_SEEDS = (0, 1, 2)
+EXTREMES = 6  # of one measurement
 
 
 def sign_flip_test(values: Floats, clusters: Sequence[str], center: float, rng: np.random.Generator) -> float:
@@ -114,7 +115,7 @@ def undefined(measurement_id: str, reason: str, *, unit: str, ideal: float, meth
     )
 
 
-def extremes(rows: Sequence[Mapping[str, Any]], center: float = 0.0, k: int = 6) -> list[dict[str, Any]]:
+def extremes(rows: Sequence[Mapping[str, Any]], center: float = 0.0, k: int = EXTREMES) -> list[dict[str, Any]]:
     """The `k` rows ({"a", "b", "score", "group"}) whose score lies farthest from `center`, farthest first."""
     farthest = sorted(rows, key=lambda r: -abs(r["score"] - center))[:k]
     return [{**r, "score": round(r["score"], 3)} for r in farthest]

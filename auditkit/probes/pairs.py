@@ -19,7 +19,7 @@ from auditkit import stats
 from auditkit.data.types import Dataset, Pair
 from auditkit.errors import InputError
 from auditkit.measurement import Measurement
-from auditkit.models.protocols import FillsMask, ScoresText
+from auditkit.models.protocols import FillsMask, Ints, ScoresText
 from auditkit.probes.base import ItemScore, Planned, ProbeResult
 from auditkit.probes.evidence import (
     adjust_p_values,
@@ -34,16 +34,20 @@ from auditkit.probes.pair_scores import (
     CAUSAL_METHODS,
     MASKED_METHODS,
     METHOD_NAMES,
+    ROUGH_FIRST,
     PairScores,
     score_causal,
     score_masked,
 )
+from auditkit.probes.rescoring import WORTH, gain, settle
 
 Scores = dict[str, PairScores]
 """The scores of the same pairs by each method; the first is the primary one."""
 
 Chosen = npt.NDArray[np.bool_]
 """(n,) which of the pairs."""
+
+PRECISIONS = ("float32", "mixed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +59,9 @@ class StereotypePairs:
         methods: which of the methods of `pair_scores`; the first that suits the model is the primary one.
         groups: which bias types to keep; empty keeps all.
         null_items: on how many pairs of each group the random-weights null is computed.
+        precision: "mixed" reads all pairs in bfloat16, where this device is faster in it, and again in float32 those
+            whose decision, or place among the extremes, lies within the measured error: every number is that of
+            "float32", but rank agreement between the methods is left out.
     """
 
     id: str = "stereotype_pairs"
@@ -62,6 +69,7 @@ class StereotypePairs:
     methods: tuple[str, ...] = (*MASKED_METHODS, *CAUSAL_METHODS)
     groups: tuple[str, ...] = ()
     null_items: int = 10
+    precision: str = "float32"
 
     needs: ClassVar[tuple[type, ...]] = (FillsMask, ScoresText)
     source: ClassVar[str] = "Nangia et al. 2020 (CrowS-Pairs)"
@@ -70,15 +78,20 @@ class StereotypePairs:
         unknown = ", ".join(sorted(set(self.methods) - set(METHOD_NAMES)))
         if unknown:
             raise InputError(f"unknown method {unknown}; known: {', '.join(METHOD_NAMES)}")
+        if self.precision not in PRECISIONS:
+            raise InputError(f"precision {self.precision!r}: expected {' or '.join(PRECISIONS)}")
 
     def measure(self, model: Any, rng: np.random.Generator) -> ProbeResult:
         """Score all pairs and, with random weights, some of each group; then summarise."""
         dataset, pairs = self._chosen()
-        scores = self.score(model, pairs)
+        mixed = self._reads_mixed(model, pairs)
+        scores = self.score_mixed(model, pairs, shown_together(pairs)) if mixed else self.score(model, pairs)
         some = some_of_each_group(pairs, self.null_items, rng)
-        nulls = of_random_weights(model, lambda random: self.score(random, [pairs[i] for i in some]))
+        score = self.score_mixed if mixed else self.score
+        nulls = of_random_weights(model, lambda random: score(random, [pairs[i] for i in some]))
         source = f"{self.source}; data: {dataset.name}"
-        return _Summary(self.id, pairs, scores, some, nulls, model.describe()["weights_sha256"], rng, source).result()
+        weights = model.describe()["weights_sha256"]
+        return _Summary(self.id, pairs, scores, some, nulls, weights, rng, source, ranks=not mixed).result()
 
     def planned(self) -> dict[str, Planned]:
         """Of the score over all pairs and of each group's."""
@@ -98,14 +111,44 @@ class StereotypePairs:
 
     def score(self, model: FillsMask | ScoresText, pairs: Sequence[Pair]) -> Scores:
         """Scores of `pairs` by all methods that suit the model."""
+        return _score(model, pairs, self._suited(model))
+
+    def score_mixed(self, model: Any, pairs: Sequence[Pair], ranked: Sequence[Chosen] = ()) -> Scores:
+        """As `score`, in bfloat16 where that decides; see `auditkit.probes.rescoring`. Counted in `model.notices`.
+
+        `ranked` are sets of pairs whose largest differences by the primary method are those of float32 as well.
+        """
+        methods = self._suited(model)
+        exactly = [m for m in methods if not any(m in family for family in ROUGH_FIRST)]
+        found = _score(model, pairs, exactly) if exactly else {}
+        exact = len(exactly) * len(pairs)
+        for family in ROUGH_FIRST:
+            of_family = [m for m in methods if m in family]
+            if of_family:
+                settled, again = _settle(model, pairs, of_family, ranked if methods[0] in of_family else ())
+                found |= settled
+                exact += len(of_family) * int(again.sum())
+        notice = f"of {len(methods) * len(pairs)} scores of a pair computed in float32, the others in bfloat16"
+        model.notices[notice] += exact
+        return {m: found[m] for m in methods}
+
+    def _suited(self, model: FillsMask | ScoresText) -> list[str]:
         suited = MASKED_METHODS if isinstance(model, FillsMask) else CAUSAL_METHODS
         methods = [m for m in self.methods if m in suited]
         if not methods:
             given, fix = ", ".join(self.methods), ", ".join(suited)
             raise InputError(f"none of {given} suits this model; use {fix}")
-        return (
-            score_masked(model, pairs, methods) if isinstance(model, FillsMask) else score_causal(model, pairs, methods)
-        )
+        return methods
+
+    def _reads_mixed(self, model: Any, pairs: Sequence[Pair]) -> bool:
+        """Whether mixed precision is asked for and pays on this device; that it does not is counted."""
+        if self.precision == "float32":
+            return False
+        pays = gain(model) >= WORTH
+        if not pays:
+            notice = "pairs scored in float32 alone: bfloat16 is not fast enough here for precision: mixed"
+            model.notices[notice] += len(pairs)
+        return pays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +157,36 @@ class CrowsPairs(StereotypePairs):
 
     id: str = "crows_pairs"
     data: str = "crows_pairs"
+
+
+def _score(model: FillsMask | ScoresText, pairs: Sequence[Pair], methods: Sequence[str]) -> Scores:
+    return score_masked(model, pairs, methods) if isinstance(model, FillsMask) else score_causal(model, pairs, methods)
+
+
+def _settle(
+    model: Any, pairs: Sequence[Pair], methods: Sequence[str], ranked: Sequence[Chosen]
+) -> tuple[Scores, Chosen]:
+    from auditkit.models.mixed_precision import multiplying_in_bfloat16
+
+    def exact(rows: Ints) -> Scores:
+        return _score(model, [pairs[i] for i in rows], methods)
+
+    def rough(rows: Ints) -> Scores:
+        with multiplying_in_bfloat16(model):
+            return exact(rows)
+
+    return settle(exact, rough, len(pairs), ranked)
+
+
+def shown_together(pairs: Sequence[Pair]) -> list[Chosen]:
+    """The sets of pairs whose extremes stand beside one measurement: all scored, each direction, each group."""
+    group, direction = (np.array([getattr(p, name) for p in pairs]) for name in ("group", "direction"))
+    scored = direction != "control"
+    return [
+        scored,
+        *(direction == d for d in sorted(set(direction))),
+        *(scored & (group == g) for g in sorted(set(group))),
+    ]
 
 
 def some_of_each_group(pairs: Sequence[Pair], size: int, rng: np.random.Generator) -> list[int]:
@@ -137,8 +210,11 @@ class _Summary:
         weights: str,
         rng: np.random.Generator,
         source: str,
+        *,
+        ranks: bool,
     ) -> None:
         self.probe, self.pairs, self.scores, self.source = probe, pairs, scores, source
+        self.ranks = ranks  # whether every difference is exact, so that ranks of them are
         self.some, self.nulls, self.weights, self.rng = np.array(some), nulls, weights, rng
         self.primary = next(iter(scores))
         self.items: list[ItemScore] = []
@@ -193,7 +269,8 @@ class _Summary:
         """What makes the share believable: ties, random weights, agreement between methods, the weights' hash."""
         used = chosen[self.some]
         values = [100 * getattr(null[method], of)[used] for null in self.nulls]
-        agreement = {m: self._agreement(method, m, chosen) for m in self.scores if m != method}
+        others = [m for m in self.scores if m != method and self.ranks]
+        agreement = {m: self._agreement(method, m, chosen) for m in others}
         return {
             "tie_rate": float(self.scores[method].tied[chosen].mean()),
             "null": null_of([float(v.mean()) for v in values], n=int(used.sum())) if used.any() else None,

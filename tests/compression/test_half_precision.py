@@ -9,7 +9,7 @@ import torch
 
 from auditkit.compression import half_precision
 from auditkit.compression.cost import disk_bytes, memory_bytes
-from auditkit.compression.half_precision import WidenedLinear, gain_of_widening, shapes, widen
+from auditkit.compression.half_precision import WidenedLinear, gain_of_bfloat16, gain_of_widening, shapes, widen
 from auditkit.compression.spec import compress
 from tests.compression.conftest import TEXTS, tiny
 
@@ -79,6 +79,25 @@ def test_the_gain_is_measured_and_weighed_by_how_many_there_are(monkeypatch):
     half_precision._measured.cache_clear()
 
 
+def test_the_gain_of_bfloat16_is_measured_with_its_conversions(monkeypatch):
+    half_precision._gain_in_batches.cache_clear()
+    asked = []
+
+    def measured(first, second, device):
+        x = first.args[0]
+        assert x.dtype == first().dtype == second().dtype == torch.float32
+        asked.append(tuple(x.shape))
+        return np.array([6.0, 2.0]) if x.shape[1] == 4 else np.array([1.0, 3.0])
+
+    monkeypatch.setattr(half_precision, "paired", measured)
+    module = torch.nn.ModuleList([torch.nn.Linear(4, 8), torch.nn.Linear(4, 8), torch.nn.Linear(8, 4)])
+    assert gain_of_bfloat16(shapes(module), CPU) == pytest.approx((2 * 6 + 1) / (2 * 2 + 3))
+    assert gain_of_bfloat16(shapes(module), CPU) == pytest.approx(13 / 7)  # the same again, without measuring
+    assert sorted(asked) == [(512, 4), (512, 8)]
+    half_precision._gain_in_batches.cache_clear()
+
+
 def test_nothing_is_measured_where_there_is_nothing_to_gain():
+    assert gain_of_bfloat16(shapes(torch.nn.Embedding(3, 2)), CPU) == 1.0
     assert gain_of_widening(shapes(torch.nn.Embedding(3, 2)), torch.bfloat16, CPU) == 1.0
     assert gain_of_widening(shapes(torch.nn.Linear(2, 2)), torch.bfloat16, torch.device("cuda")) == 1.0
