@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
+import sys
+from functools import lru_cache
 from importlib.metadata import Distribution, distributions
+from pathlib import Path
 
 _WRITTEN_BY_THE_INSTALLER = re.compile(
     r"^(\.\.|/|[A-Za-z]:)|\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json)$"
@@ -19,12 +22,23 @@ def installed() -> dict[str, str]:
     them. It is the same on every machine that installed the same wheel, and says nothing of files changed afterwards.
     """
     found: dict[str, str] = {}
-    for package in distributions():
+    for entry in sys.path:
+        folder = Path(entry).absolute()  # "" is the current folder
+        for name, text in _in_folder(folder, folder.stat().st_mtime_ns if folder.exists() else 0).items():
+            found.setdefault(name, text)  # the first one on the path is the one that is imported
+    return dict(sorted(found.items()))
+
+
+@lru_cache(maxsize=32)
+def _in_folder(folder: Path, changed: int) -> dict[str, str]:
+    """The packages in one folder of the path, read again only when the folder has `changed`: installing does that."""
+    found: dict[str, str] = {}
+    for package in distributions(path=[str(folder)]):
         name = re.sub(r"[-_.]+", "-", package.name or "").lower()
-        if name and name not in found:  # the first one on the path is the one that is imported
+        if name and name not in found:
             digest = _files_sha256(package)
             found[name] = package.version + (f" sha256:{digest}" if digest else "")
-    return dict(sorted(found.items()))
+    return found
 
 
 def _files_sha256(package: Distribution) -> str | None:

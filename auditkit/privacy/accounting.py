@@ -255,6 +255,7 @@ def _compositions(phases: Sequence[Phase]) -> tuple[Composition, ...]:
 
 
 @extras.explained()
+@lru_cache(maxsize=1024)
 def _rdp(done: tuple[Composition, ...], delta: float) -> float:
     from opacus.accountants import RDPAccountant
 
@@ -297,8 +298,9 @@ def _pld(done: tuple[Composition, ...], delta: float) -> float:
     import dp_accounting
     from dp_accounting.pld import PLDAccountant
 
-    # The pessimistic rounding of a grid this fine costs well under the tolerance, over 100,000 steps too.
-    spacing = min(1e-3, max(1e-5, _prv(done, delta) / 20_000))
+    # The pessimistic rounding adds up to about steps * spacing^2: a grid this fine costs well under the tolerance.
+    steps = max(1, sum(steps for _, _, steps in done))
+    spacing = min(1e-3, max(1e-5, math.sqrt(_prv(done, delta) / (3000 * steps))))
     accountant = PLDAccountant(
         neighboring_relation=dp_accounting.NeighboringRelation.ADD_OR_REMOVE_ONE, value_discretization_interval=spacing
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +31,9 @@ def directory() -> Path:
     raise ReportError(f"no report templates in {_INSTALLED} or {_CHECKOUT}; install auditkit again")
 
 
+@cache
 def environment() -> Environment:
-    """A jinja2 environment that escapes everything it prints and knows how numbers are written.
+    """The jinja2 environment: it escapes everything it prints and knows how numbers are written.
 
     A name that a template uses and nobody passed is an error, never an empty place in the report.
     """

@@ -1,13 +1,14 @@
-"""Runs the real command line in a folder of its own, as a user would."""
+"""Runs the command line in a folder of its own, as a user would; `run` and `start` as a process of its own."""
 
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pytest
+
+from auditkit.cli import main
 
 HERE = Path(__file__).parent
 COMMAND = [sys.executable, "-m", "auditkit"]
@@ -48,7 +49,19 @@ def start(folder, *args):
 
 
 @pytest.fixture
-def auditkit(tmp_path, monkeypatch):
-    """Runs a command in the test's own folder, which is the current one: auditkit("run", "audit.yaml") -> Result."""
+def auditkit(tmp_path, monkeypatch, capsys):
+    """Runs a command in the test's own folder, which is the current one: auditkit("run", "audit.yaml") -> Result.
+
+    In this process, which has imported everything. What would end a process with a traceback is raised.
+    """
     monkeypatch.chdir(tmp_path)
-    return partial(run, tmp_path)
+    monkeypatch.syspath_prepend(HERE)
+
+    def command(*args):
+        with pytest.raises(SystemExit) as ended:
+            main([str(a) for a in args])
+        shown = capsys.readouterr()
+        assert "Traceback" not in shown.out + shown.err, shown.err
+        return Result(ended.value.code or 0, shown.out, shown.err)
+
+    return command

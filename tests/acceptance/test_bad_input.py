@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from ..models.conftest import tiny_bert_masked_lm
+from .conftest import run
 
 FAKE = "auditkit.testing:FakeMaskedLM"
 HEADER = "id,more,less,group,direction\n"
@@ -297,12 +298,12 @@ def test_on_a_full_disk_the_old_report_is_intact(auditkit, small_disk):
     assert json.loads((out / "report.json").read_text())["seed"] == 1
 
 
-def test_what_was_measured_before_the_disk_was_full_is_kept(auditkit):
+def test_what_was_measured_before_the_disk_was_full_is_kept(auditkit, tmp_path):
     """A limit of 60 KiB a file lets checkpoints and report.json pass, and stops the page."""
     write(["lpbs: {comparisons: [age]}", "lpbs: {id: other, comparisons: [religion]}"])
     assert auditkit("run").code == 0
     page = (OUT / "report.html").read_bytes()
-    limited = auditkit("run", "--set", "seed=1", under=("sh", "-c", 'ulimit -f 120; exec "$@"', "sh"))
+    limited = run(tmp_path, "run", "--set", "seed=1", under=("sh", "-c", 'ulimit -f 120; exec "$@"', "sh"))
     assert refused(limited, "auditkit: cannot write audit-out/report.html: File too large", "intact")
     assert (OUT / "report.html").read_bytes() == page
     assert json.loads(REPORT.read_text())["seed"] == 1

@@ -192,6 +192,7 @@ def test_probes_that_look_inside_a_network(folder):
     assert {r["probe"]: r["status"] for r in read(folder / "inside")["runs"]} == dict.fromkeys(INSIDE_A_NETWORK, "ok")
 
 
+@pytest.mark.slow  # each probe runs twice in the test of a killed run too, whose evidence is the first run's
 def test_two_runs_have_the_same_bytes(folder):
     assert run(folder, "run", "--out", "second").code == 1
     assert evidence(folder / "first") == evidence(folder / "second")

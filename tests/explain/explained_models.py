@@ -1,5 +1,8 @@
 """Models whose right explanation is known: linear in its words, or decided by one planted word."""
 
+import copy
+import functools
+
 import numpy as np
 import torch
 import transformers
@@ -104,8 +107,14 @@ def shortcut_classifier(word="one", steps=250, seed=0):
     """A tiny BERT trained to say "good" exactly where `word` stands, and the texts that hold the word.
 
     The others hold a different word in its place, so that neither length nor position gives the answer away, and in
-    all of them other words are masked at random, so that the answer is known for every perturbed text too.
+    all of them other words are masked at random, so that the answer is known for every perturbed text too. It is
+    trained once; every caller gets a copy.
     """
+    return copy.deepcopy(_shortcut_classifier(word, steps, seed))
+
+
+@functools.cache
+def _shortcut_classifier(word, steps, seed):
     model, rng = tiny_models.classifier(), np.random.default_rng(seed)
     planted = [_with(text, word, rng) for text in TEXTS]
     others = [_with(text, other, rng) for text in TEXTS for other in ("two", "three", "four", "five")]
