@@ -47,8 +47,8 @@ class TextHead:
         self.name = name
         self._embedded: dict[str, Floats] = {}
 
-    @extras.explained()
     @classmethod
+    @extras.explained()
     def fit(
         cls,
         encoder: EmbedsText,

@@ -232,6 +232,7 @@ def _minilm_mlm(name: str, where: Path | str | None, device: str, dtype: str) ->
 def _glove(name: str, where: Path | str | None, device: str, dtype: str) -> Model:
     import numpy as np
     import pandas as pd
+    import pyarrow  # noqa: F401 - what pandas says without it names no way out
 
     from auditkit.models.word_vectors import WordVectors
 
