@@ -59,9 +59,9 @@ class StereotypePairs:
         methods: which of the methods of `pair_scores`; the first that suits the model is the primary one.
         groups: which bias types to keep; empty keeps all.
         null_items: on how many pairs of each group the random-weights null is computed.
-        precision: "mixed" reads all pairs in bfloat16, where this device is faster in it, and again in float32 those
-            whose decision, or place among the extremes, lies within the measured error: every number is that of
-            "float32", but rank agreement between the methods is left out.
+        precision: "mixed" reads a masked model's pairs in bfloat16, where this device is faster in it, and again in
+            float32 those whose decision, or place among the extremes, lies within the measured error; rank agreement
+            between the methods is then left out.
     """
 
     id: str = "stereotype_pairs"
@@ -119,15 +119,12 @@ class StereotypePairs:
         `ranked` are sets of pairs whose largest differences by the primary method are those of float32 as well.
         """
         methods = self._suited(model)
-        exactly = [m for m in methods if not any(m in family for family in ROUGH_FIRST)]
-        found = _score(model, pairs, exactly) if exactly else {}
-        exact = len(exactly) * len(pairs)
-        for family in ROUGH_FIRST:
-            of_family = [m for m in methods if m in family]
-            if of_family:
-                settled, again = _settle(model, pairs, of_family, ranked if methods[0] in of_family else ())
-                found |= settled
-                exact += len(of_family) * int(again.sum())
+        quickly = [m for m in methods if m in ROUGH_FIRST]
+        exactly = [m for m in methods if m not in ROUGH_FIRST]
+        found, again = _settle(model, pairs, quickly, ranked if methods[0] in quickly else ())
+        if exactly:
+            found |= _score(model, pairs, exactly)
+        exact = len(quickly) * int(again.sum()) + len(exactly) * len(pairs)
         notice = f"of {len(methods) * len(pairs)} scores of a pair computed in float32, the others in bfloat16"
         model.notices[notice] += exact
         return {m: found[m] for m in methods}
@@ -141,14 +138,15 @@ class StereotypePairs:
         return methods
 
     def _reads_mixed(self, model: Any, pairs: Sequence[Pair]) -> bool:
-        """Whether mixed precision is asked for and pays on this device; that it does not is counted."""
+        """Whether mixed precision is asked for, suits the methods and pays on this device; if not, that is counted."""
         if self.precision == "float32":
             return False
-        pays = gain(model) >= WORTH
-        if not pays:
-            notice = "pairs scored in float32 alone: bfloat16 is not fast enough here for precision: mixed"
-            model.notices[notice] += len(pairs)
-        return pays
+        rough = set(self._suited(model)) & set(ROUGH_FIRST)
+        if rough and gain(model) >= WORTH:
+            return True
+        why = "bfloat16 is not fast enough here" if rough else f"only {' and '.join(ROUGH_FIRST)} may be read otherwise"
+        model.notices[f"pairs scored in float32 alone, not in precision mixed: {why}"] += len(pairs)
+        return False
 
 
 @dataclass(frozen=True, kw_only=True)

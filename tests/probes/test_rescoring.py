@@ -19,10 +19,10 @@ from auditkit.testing import FakeCausalLM
 from tests.models.conftest import GPT, WORDS, build, byte_tokenizer, tiny_bert_masked_lm, tiny_llama
 
 ERROR = 0.05
-TINY = {
-    "masked": lambda: MaskedLM(*tiny_bert_masked_lm(), name="t"),
-    "causal": lambda: CausalLM(*tiny_llama(), name="t"),
-}
+
+
+def tiny():
+    return MaskedLM(*tiny_bert_masked_lm(), name="tiny")
 
 
 class Readings:
@@ -109,11 +109,10 @@ def random_pairs(n=150):
     return pairs
 
 
-@pytest.mark.parametrize("kind", TINY)
-def test_the_decisions_of_a_model_are_those_of_float32(kind):
-    model, pairs, probe = TINY[kind](), random_pairs(), StereotypePairs()
+def test_the_decisions_of_a_model_are_those_of_float32():
+    model, pairs, probe = tiny(), random_pairs(), StereotypePairs()
     found = probe.score_mixed(model, pairs, shown_together(pairs))
-    expected = probe.score(TINY[kind](), pairs)  # a new model: nothing that the first reading left behind
+    expected = probe.score(tiny(), pairs)  # a new model: nothing that the first reading left behind
     with multiplying_in_bfloat16(model):
         rough = probe.score(model, pairs)
     assert list(found) == list(expected)
@@ -126,7 +125,7 @@ def test_the_decisions_of_a_model_are_those_of_float32(kind):
 
 
 def test_a_block_in_bfloat16_leaves_the_model_as_it_was():
-    model = TINY["masked"]()
+    model = tiny()
     texts = ["the nurse said that she was tired ."]
     before, weights = model.unmasked_logprobs(texts)[0].logprobs, model.weights_sha256
     head = model.module.get_output_embeddings()
@@ -136,12 +135,12 @@ def test_a_block_in_bfloat16_leaves_the_model_as_it_was():
         assert "forward" not in vars(head)
     assert 1e-5 < np.abs(inside - before).max() < 0.5
     assert model.unmasked_logprobs(texts)[0].logprobs.tolist() == before.tolist()
-    assert TINY["masked"]().weights_sha256 == weights
+    assert tiny().weights_sha256 == weights
     assert not any("forward" in vars(part) for part in model.module.modules())
 
 
 def test_only_float32_maps_of_the_body_are_rounded():
-    model = TINY["masked"]()
+    model = tiny()
     assert len(body_maps(model)) == 2 * 6 + 1  # two layers of six, and the head's own transform
     gpt2 = build(transformers.AutoModelForCausalLM, transformers.GPT2Config(**GPT, vocab_size=340))
     assert body_maps(CausalLM(gpt2, byte_tokenizer(), name="t")) == []  # transposed maps only
@@ -158,11 +157,10 @@ def shipped_like(tmp_path):
     return str(path)
 
 
-@pytest.mark.parametrize("kind", TINY)
-def test_a_report_in_mixed_precision_holds_the_numbers_of_float32(kind, shipped_like, monkeypatch):
+def test_a_report_in_mixed_precision_holds_the_numbers_of_float32(shipped_like, monkeypatch):
     def measured(precision, gain):
         monkeypatch.setattr("auditkit.compression.half_precision.gain_of_bfloat16", lambda *_: gain)
-        model = TINY[kind]()
+        model = tiny()
         probe = StereotypePairs(data=shipped_like, precision=precision)
         found = [m.to_json() for m in probe.measure(model, generator(0, probe.id)).measurements]
         agreement = [m["details"].get("validity", {}).pop("agreement", None) for m in found]
@@ -181,8 +179,19 @@ def test_a_report_in_mixed_precision_holds_the_numbers_of_float32(kind, shipped_
     assert ["the others in bfloat16" in n for n in notices] == [True]
     pairs = sum(p.more != p.less for p in random_pairs())
     assert dict(refused) == {
-        "pairs scored in float32 alone: bfloat16 is not fast enough here for precision: mixed": pairs
+        "pairs scored in float32 alone, not in precision mixed: bfloat16 is not fast enough here": pairs
     }
+
+
+def test_a_causal_model_is_read_in_float32_and_that_is_said(shipped_like, monkeypatch):
+    monkeypatch.setattr("auditkit.compression.half_precision.gain_of_bfloat16", lambda *_: 9.0)
+    found = []
+    for precision in ("float32", "mixed"):
+        model = CausalLM(*tiny_llama(), name="tiny")
+        probe = StereotypePairs(data=shipped_like, precision=precision, null_items=2)
+        found.append([m.to_json() for m in probe.measure(model, generator(0, probe.id)).measurements])
+    assert found[0] == found[1]
+    assert "only metric and pll may be read otherwise" in next(iter(model.notices))
 
 
 def test_an_unknown_precision_is_refused():
@@ -190,21 +199,13 @@ def test_an_unknown_precision_is_refused():
         StereotypePairs(precision="fast")
 
 
-REAL = [
-    ("minilm-mlm", "builtin_pairs"),
-    ("smollm2", "builtin_pairs"),
-    pytest.param("minilm-mlm", "crows_pairs", marks=pytest.mark.data),
-    pytest.param("smollm2", "crows_pairs", marks=pytest.mark.data),
-]
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "pairs_of"), REAL)
-def test_no_decision_on_real_pairs_differs(name, pairs_of):
+@pytest.mark.parametrize("pairs_of", ["builtin_pairs", pytest.param("crows_pairs", marks=pytest.mark.data)])
+def test_no_decision_on_real_pairs_differs(pairs_of):
     if pairs_of == "crows_pairs" and data.root() is None:
         pytest.skip("needs the published CrowS-Pairs; set AUDITKIT_DATA")
-    model, pairs = load_model(name, device="cpu"), data.load(pairs_of, kind="pairs").items
-    probe = StereotypePairs(methods=("metric", "total"))
-    [found], [expected] = (s.values() for s in (probe.score_mixed(model, pairs), probe.score(model, pairs)))
-    assert flips(found, expected) == 0
-    assert next(iter(model.notices.values())) < 0.3 * len(pairs)
+    model, pairs = load_model("minilm-mlm", device="cpu"), data.load(pairs_of, kind="pairs").items
+    probe = StereotypePairs(methods=("metric", "pll"))
+    found, expected = probe.score_mixed(model, pairs), probe.score(model, pairs)
+    assert [flips(found[m], expected[m]) for m in expected] == [0, 0]
+    assert next(iter(model.notices.values())) < 0.3 * 2 * len(pairs)
