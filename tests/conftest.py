@@ -1,5 +1,6 @@
 """The order of the tests, and which of them may see published data: those marked `data`; the others pass anywhere."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -17,6 +18,11 @@ NOBODYS = {"AUDITKIT_DATA": str(FOLDER), "AUDITKIT_CACHE": str(FOLDER / "no cach
 def pytest_collection_modifyitems(items):
     """The longest files first, so that no worker is left alone with one of them at the end."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+def pytest_collection_finish():
+    """What the imports have made stays to the end: the garbage collector need not look through it in every test."""
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)  # before any fixture: some read data once for the whole session

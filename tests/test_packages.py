@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import os
 from importlib.metadata import distribution, version
 from pathlib import Path
 
@@ -67,6 +68,14 @@ def test_the_same_wheel_has_the_same_digest_wherever_it_is_installed(tmp_path, m
 def test_a_package_that_records_no_files_has_its_version_only(tmp_path, monkeypatch):
     install(tmp_path / "1", [])
     assert digest_of(tmp_path / "1", monkeypatch) == "1.0"
+
+
+def test_what_is_installed_while_the_process_runs_is_seen(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    os.utime(tmp_path, (1, 1))  # a clock may be too coarse to tell the two looks apart
+    assert "some-package" not in packages.installed()
+    install(tmp_path, [])
+    assert packages.installed()["some-package"] == "1.0"
 
 
 def test_a_report_keeps_the_list_and_an_old_one_has_none(tmp_path):

@@ -66,6 +66,7 @@ def test_epsilon_equals_that_of_dp_accounting_within_one_percent(units, batch, n
     reference = by_dp_accounting(sampler, noise, steps, delta)
     assert reference > 0.25  # below that the tolerance is absolute, which the next test holds
     assert cost.epsilon == pytest.approx(reference, rel=0.01)
+    assert cost.pld == pytest.approx(reference, rel=1e-3)  # the grid follows the steps; that of the reference is finer
     assert cost.rdp >= reference
 
 
