@@ -23,8 +23,8 @@ from auditkit.models.protocols import Encoded, FillsMask, Floats, Ints, MaskQuer
 MASKED_METHODS = ("metric", "aul", "aula", "pll")
 CAUSAL_METHODS = ("total", "per_token")
 # Methods that may be read roughly first; they share passes. Errors of the others have tails too long to be measured
-# on a few pairs: AUL and AULA up to 9 times its root mean square on the shipped pairs, log-likelihoods of SmolLM2 up
-# to 28 times on CrowS-Pairs (10 nats at a single token).
+# on a few pairs: AUL and AULA up to 9 times their root mean square on the shipped pairs, log-likelihoods of SmolLM2
+# up to 28 times on CrowS-Pairs (10 nats at a single token).
 ROUGH_FIRST = ("metric", "pll")
 METHOD_NAMES = {
     "metric": "pseudo-log-likelihood of the shared tokens",

@@ -16,7 +16,7 @@ import pytest
 
 from auditkit.plugins import BUILTIN_PROBES
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 ROOT = Path(__file__).parents[2]
 LIGHTEST = ("typer", "rich", "pyyaml", "pydantic")
