@@ -24,6 +24,7 @@ GAPS = ("selection_rate", "true_positive_rate", "false_positive_rate")
 ALPHA = 0.05
 SOURCE = "Bellamy et al. 2018, arXiv:1810.01943; Kearns et al. 2018, ICML (fairness gerrymandering)"
 TOO_FEW = "too few people in all groups but one to compute this from"
+NOTHING_COMPARED = "nothing to compare: no other attribute, or too few people in its groups"
 
 
 @dataclass(kw_only=True)
@@ -200,6 +201,8 @@ class Judged:
         yield self._counted("groups_less_accurate", worse, len(tested), what)
 
     def _counted(self, metric: str, found: Sequence[Mapping[str, Any]], among: int, what: str) -> Measurement:
+        if not among:
+            return self._measured(metric, None, what, ideal=0.0, source=SOURCE, reason=NOTHING_COMPARED)
         value = float(len(found))
         return Measurement(
             id=f"{self.at}/{metric}", value=value, interval=Interval(value, value, method="exact: counted"), n=among,
