@@ -166,7 +166,7 @@ class AuditReport:
 
         path = Path(path)
         data = _read_json(path)
-        if data.get("schema") != SCHEMA:
+        if type(data.get("schema")) is not int or data["schema"] != SCHEMA:
             raise ReportError(f"{path}: schema {data.get('schema')!r}; this version reads schema {SCHEMA}")
         try:
             for part in ("subject", "environment", "config"):

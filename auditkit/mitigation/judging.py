@@ -201,12 +201,14 @@ class Judged:
         yield self._counted("groups_less_accurate", worse, len(tested), what)
 
     def _counted(self, metric: str, found: Sequence[Mapping[str, Any]], among: int, what: str) -> Measurement:
-        if not among:
-            return self._measured(metric, None, what, ideal=0.0, source=SOURCE, reason=NOTHING_COMPARED)
-        value = float(len(found))
+        value = float(len(found)) if among else None
+        details = (
+            self._details() | {"found": [dict(f) for f in found]} | ({} if among else {"reason": NOTHING_COMPARED})
+        )
         return Measurement(
-            id=f"{self.at}/{metric}", value=value, interval=Interval(value, value, method="exact: counted"), n=among,
-            ideal=0.0, method=what, source=SOURCE, details=self._details() | {"found": [dict(f) for f in found]},
+            id=f"{self.at}/{metric}", value=value, n=among, status="ok" if among else "undefined",
+            interval=None if value is None else Interval(value, value, method="exact: counted"),
+            ideal=0.0, method=what, source=SOURCE, details=details,
         )  # fmt: skip
 
     def _measured(
