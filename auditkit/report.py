@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -228,10 +228,13 @@ class AuditReport:
         return evaluate(self, rules, baseline=baseline)
 
     def check(self, rules: Sequence[Rule | Mapping[str, Any]], *, baseline: AuditReport | None = None) -> Verdicts:
-        """Like `gate`, but raises GateFailed unless the gate passes."""
+        """Like `gate`, but raises GateFailed unless the gate passes, no probe crashed and something was measured."""
+        from auditkit import conclusion
+
         verdicts = self.gate(rules, baseline=baseline)
-        if verdicts.exit_code:
-            raise GateFailed(verdicts)
+        judged = replace(self, verdicts=tuple(verdicts))
+        if conclusion.exit_code(judged):
+            raise GateFailed(verdicts, conclusion.incomplete(judged))
         return verdicts
 
 

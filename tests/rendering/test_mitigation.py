@@ -205,7 +205,7 @@ def test_a_comparison_without_baseline_has_no_arrows(measurements):
 
 
 def test_language_models_are_not_arranged_as_decisions():
-    m = Measurement(id="mitigation/x/perplexity", value=3.0, details={"mitigation": "x", "stage": "during"})
+    m = Measurement(id="mitigation/x/perplexity", value=3.0, n=1, details={"mitigation": "x", "stage": "during"})
     assert arrange("p", [m]) is None
 
 
