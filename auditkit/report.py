@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from auditkit import extras
-from auditkit.errors import GateFailed, ReportError
+from auditkit.errors import GateFailed, InputError, ReportError
 from auditkit.measurement import Measurement, refuse_non_json, refuse_wrong_types
 
 if TYPE_CHECKING:
@@ -191,11 +191,22 @@ class AuditReport:
         return report
 
     def to_html(self, path: str | Path) -> Path:
-        """Write one self-contained HTML file."""
+        """Write one self-contained HTML file.
+
+        Raises:
+            ReportError: it cannot be written, or a detail of the report is not what its page was made to show.
+        """
         from auditkit.rendering.html import render
 
         path = Path(path)
-        write_atomically(path, render(self).encode())
+        try:
+            page = render(self)
+        except InputError:
+            raise
+        except Exception as e:  # details are anybody's JSON, and hundreds of lines draw them
+            why = f"{type(e).__name__}: {e}"
+            raise ReportError(f"{path} cannot be drawn, {why}; a detail of the report is damaged: run it again") from e
+        write_atomically(path, page.encode())
         return path
 
     def to_csv(self, path: str | Path) -> Path:
@@ -304,10 +315,11 @@ def _read_items(path: Path) -> pd.DataFrame | None:
 
     try:
         table = pd.read_parquet(path)
+        problem = next(_item_problems(table), None)  # reads on: a text that is no UTF-8 shows only here
     except (OSError, ValueError, LookupError, TypeError, ArithmeticError, MemoryError, pyarrow.ArrowException) as e:
         why = " ".join(str(e).split()) or type(e).__name__
         raise ReportError(f"{path} is damaged: {why}; run the audit again") from e
-    if problem := next(_item_problems(table), None):
+    if problem:
         raise ReportError(f"{path} is damaged: {problem}; run the audit again")
     return table
 
