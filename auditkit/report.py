@@ -294,12 +294,12 @@ def write_together(files: Mapping[Path, bytes]) -> None:
 def _read_json(path: Path) -> dict[str, Any]:
     from auditkit.integrity import canonical  # it needs this module
 
-    if not os.path.exists(path):
-        raise ReportError(f"no report at {path}; `auditkit run` writes one")
     try:
-        data = canonical.read(path)
-    except ReportError as e:
-        raise ReportError(f"{e}; run the audit again") from e
+        data = canonical.parse(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as e:
+        raise ReportError(f"no report at {path}; `auditkit run` writes one") from e
+    except canonical.UNREADABLE as e:
+        raise ReportError(f"{path} is not a readable report: {e or type(e).__name__}; run the audit again") from e
     if not isinstance(data, dict):
         raise ReportError(f"{path} is not a report: expected a JSON object, found {type(data).__name__}")
     return data

@@ -27,7 +27,7 @@ def report(
         environment={"libraries": {"numpy": numpy}},
         config={},
         seed=0,
-        runs=[ProbeRun("p", "ok")],
+        runs=[ProbeRun(probe, "ok") for probe in dict.fromkeys(m.probe for m in [m, *extra])],
         measurements=[m, *extra],
         created=created,
     )

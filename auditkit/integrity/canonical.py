@@ -27,6 +27,12 @@ PLAIN_ABOVE, PLAIN_BELOW = -6, 21
 DEEPEST = 100
 """How deep a value may be nested: what reads on walks it by recursion."""
 
+LONGEST = 1_000
+"""How many digits an integer may have; a double ends at 309."""
+
+UNREADABLE = (OSError, ValueError, RecursionError, InvalidOperation)
+"""What reading a file and parsing its text raises where that fails."""
+
 
 def read(path: Path) -> Any:
     """The JSON value in a file, without losing a digit.
@@ -39,7 +45,7 @@ def read(path: Path) -> Any:
         return parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError as e:
         raise ReportError(f"no file {path}") from e
-    except (OSError, ValueError, RecursionError, InvalidOperation) as e:
+    except UNREADABLE as e:
         raise ReportError(f"{path} is not readable JSON: {e or type(e).__name__}") from e
 
 
@@ -50,7 +56,8 @@ def parse(text: str) -> Any:
         ValueError: not JSON, a key given twice, NaN or an infinity, or nested more than `DEEPEST` deep.
         RecursionError: nested so deep that it cannot be read at all.
     """
-    value = json.loads(text, parse_float=_exact, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+    hooks: dict[str, Any] = {"parse_constant": _refuse_constant, "object_pairs_hook": _unique}
+    value = json.loads(text, parse_int=_integer, parse_float=_exact, **hooks)
     _refuse_depth(value)
     return value
 
@@ -68,6 +75,12 @@ def canonical(value: Any) -> bytes:
 def sha256(value: Any) -> str:
     """Hash of the canonical form, in hexadecimal."""
     return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def _integer(literal: str) -> int:
+    if len(literal) > LONGEST:
+        raise ValueError(f"an integer of {len(literal)} digits")
+    return int(literal)
 
 
 def _exact(literal: str) -> float | Decimal:
