@@ -12,6 +12,9 @@ from auditkit.errors import ConfigError
 MOST_VALUES = 1_000_000
 """How many values a file may stand for once its aliases are written out."""
 
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What PyYAML raises, besides its own errors, at a tag, a date or an integer that is none, and at a thousand levels."""
+
 
 class _UniqueKeyLoader(yaml.SafeLoader):
     """YAML lets a later key silently replace an earlier one; here that is an error."""
@@ -59,11 +62,15 @@ def parse(text: str, *, where: str) -> Any:
         return yaml.load(text, Loader=_UniqueKeyLoader)
     except yaml.YAMLError as e:
         raise ConfigError([_problem(e)], where=where) from e
-    except RecursionError as e:
-        raise ConfigError(["nested deeper than an audit can be"], where=where) from e
-    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as e:  # of a tag, a date, an integer
-        why = str(e).partition("; use ")[0] or type(e).__name__
-        raise ConfigError([f"a value cannot be read: {why}"], where=where) from e
+    except UNREADABLE as e:
+        raise ConfigError([f"a value cannot be read: {why_unreadable(e)}"], where=where) from e
+
+
+def why_unreadable(error: Exception) -> str:
+    """One of `UNREADABLE` in a few words."""
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    return str(error).partition("; use ")[0] or type(error).__name__
 
 
 def _refuse_expansion(root: yaml.Node | None) -> None:

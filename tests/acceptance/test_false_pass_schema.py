@@ -301,7 +301,7 @@ BOMB = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
     f"{b}: &{b} [{', '.join(10 * [f'*{a}'])}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
 )
 YAMLS = {
-    "deep": ("gate: " + deep(100_000), "nested deeper than an audit can be"),
+    "deep": ("gate: " + deep(100_000), "nested too deep"),
     "an integer of 5,000 digits": (f"gate:\n  - {{measurement: a, max: {'9' * 5000}}}\n", "a value cannot be read"),
     "an integer of 400 digits": (f"gate:\n  - {{measurement: a, max: {'9' * 400}}}\n", "expected a finite number"),
     "no such day": ("gate: [2026-99-99]\n", "a value cannot be read"),
