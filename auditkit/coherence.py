@@ -24,14 +24,12 @@ def contradictions(report: AuditReport) -> Iterator[str]:
     yield from (f"two measurements are called {id!r}" for id in _twice([m.id for m in report.measurements]))
     yield from (f"two runs of the probe {probe!r}" for probe in _twice([run.probe for run in report.runs]))
     yield from _broken_promises(report)
-    runs = {run.probe: run for run in report.runs}
     for m in report.measurements:
-        yield from _unaccounted(m, runs.get(m.probe))
-    measured = {m.probe for m in report.measurements}
+        yield from _unaccounted(m, [run for run in report.runs if _is_of(m, run)])
     yield from (
         f"the probe {run.probe!r} is ok and measured nothing"
         for run in report.runs
-        if run.status == "ok" and run.probe not in measured
+        if run.status == "ok" and not any(_is_of(m, run) for m in report.measurements)
     )
     by_id = {m.id: m for m in report.measurements}
     for verdict in report.verdicts:
@@ -43,8 +41,13 @@ def silent(report: AuditReport, pattern: str, matched: Sequence[Measurement]) ->
 
     What a probe would have measured is not known until it has run, so that the pattern may be about all of them.
     """
-    heard = {m.probe for m in matched} | {m.probe for m in report.measurements if m.status == "ok"}
-    return [run for run in report.runs if run.probe not in heard and _may_match(pattern, f"{run.probe}/")]
+    heard = [*matched, *(m for m in report.measurements if m.status == "ok")]
+    asked = [run for run in report.runs if _may_match(pattern, f"{run.probe}/")]
+    return [run for run in asked if not any(_is_of(m, run) for m in heard)]
+
+
+def _is_of(m: Measurement, run: ProbeRun) -> bool:
+    return m.id == run.probe or m.id.startswith(f"{run.probe}/")
 
 
 def _may_match(pattern: str, start: str) -> bool:
@@ -83,14 +86,15 @@ def _id(entry: Any) -> str | None:
     return id if isinstance(id, str) else None
 
 
-def _unaccounted(m: Measurement, run: ProbeRun | None) -> Iterator[str]:
-    """A measurement that its probe's run does not account for."""
-    if run is None:
+def _unaccounted(m: Measurement, runs: Sequence[ProbeRun]) -> Iterator[str]:
+    """A measurement that the runs of its probe do not account for."""
+    if not runs:
         yield f"{m.id!r} was measured by a probe that has no run"
-    elif run.status != "ok" and m.status == "ok":
-        yield f"{m.id!r} has a value, and its probe is {run.status}"
-    elif m.id == run.probe and m.status != run.status:  # what stands for a probe without results
-        yield f"the probe {run.probe!r} is {run.status} as a run and {m.status} as a measurement"
+    for run in runs:
+        if run.status != "ok" and m.status == "ok":
+            yield f"{m.id!r} has a value, and its probe is {run.status}"
+        elif m.id == run.probe and m.status != run.status:  # what stands for a probe without results
+            yield f"the probe {run.probe!r} is {run.status} as a run and {m.status} as a measurement"
 
 
 def _unfounded(verdict: Verdict, m: Measurement | None) -> Iterator[str]:
