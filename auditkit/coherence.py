@@ -8,6 +8,7 @@ verdict is about a measurement.
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -51,8 +52,29 @@ def _is_of(m: Measurement, run: ProbeRun) -> bool:
 
 
 def _may_match(pattern: str, start: str) -> bool:
-    """Whether an id with this start can fit the pattern: its beginning fits the start, the rest what follows."""
-    return any(fnmatchcase(start, pattern[:i]) for i in range(1, len(pattern) + 1))
+    """Whether an id with this start can fit the pattern, whatever follows: some of the pattern's places stay in reach.
+
+    A place is how many of the pattern's tokens (a character, `?`, `*`, or a set in brackets) have been used up.
+    """
+    tokens = _TOKEN.findall(pattern)
+    places = _with_stars({0}, tokens)
+    for character in start:
+        fitting = {i for i in places if i < len(tokens) and fnmatchcase(character, tokens[i])}
+        places = _with_stars({i if tokens[i] == "*" else i + 1 for i in fitting}, tokens)
+    return bool(places)
+
+
+_TOKEN = re.compile(r"\[!?\]?[^\]]*\]|.", re.DOTALL)
+
+
+def _with_stars(places: set[int], tokens: Sequence[str]) -> set[int]:
+    """Also the places behind a star, which may stand for nothing."""
+    found = set(places)
+    for i in places:
+        while i < len(tokens) and tokens[i] == "*" and i + 1 not in found:
+            i += 1
+            found.add(i)
+    return found
 
 
 def _twice(names: Sequence[str]) -> list[str]:

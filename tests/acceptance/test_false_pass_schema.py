@@ -219,7 +219,9 @@ def test_what_was_not_measured_is_incomplete(folder, capsys, damage, sentence):
     assert refused(folder, capsys, json.dumps(report), sentence, code=3)
 
 
-@pytest.mark.parametrize("pattern", ["*/all/s", "*", "[pw]*/all/s", "?????/*", "*s/all/s", "w*/a*"])
+@pytest.mark.parametrize(
+    "pattern", ["*/all/s", "*", "[pw]*/all/s", "?????/*", "*s/all/s", "w*/a*", "**s/all/s", "[!x]*/all/?"]
+)
 def test_a_pattern_asks_about_every_probe_that_it_can_match(folder, capsys, pattern):
     report = whole()
     skipped(report)
