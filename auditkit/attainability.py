@@ -158,6 +158,7 @@ def _measured(m: Measurement) -> Planned | None:
 
     if m.interval is None or m.ideal is None or not m.n:
         return None
-    clusters = int(m.details.get("clusters", m.n))
+    given = m.details.get("clusters")
+    clusters = given if type(given) is int and given > 0 else m.n
     quantile = special.stdtrit(max(clusters - 1, 1), (1 + m.interval.level) / 2)
     return Planned(m.n, clusters, (m.interval.high - m.interval.low) / 2 / float(quantile), m.ideal)

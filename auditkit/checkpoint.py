@@ -19,6 +19,7 @@ from typing import Any
 
 from auditkit import __version__, environment
 from auditkit.errors import ReportError
+from auditkit.integrity import canonical
 from auditkit.measurement import Measurement
 from auditkit.probes.base import ItemScore, Probe, ProbeResult
 from auditkit.report import ProbeRun, write_atomically
@@ -122,7 +123,7 @@ class Checkpoints:
         if path is None or not path.exists():
             return None
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = canonical.read(path)
             measurements = [Measurement.from_json(m) for m in data["measurements"]]
             items = [ItemScore(**item) for item in data["items"]]
             return (ProbeRun(**data["run"]), ProbeResult(measurements, items)) if data["key"] == key else None

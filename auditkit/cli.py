@@ -166,11 +166,11 @@ def gate(
 
 def _is_ledger(path: Path) -> bool:
     """Whether `path` is a privacy ledger; anything unreadable is not, and is refused as a report."""
-    import json
+    from auditkit.integrity import canonical
 
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = canonical.read(path)
+    except InputError:
         return False
     return isinstance(content, dict) and "entries" in content and "measurements" not in content
 

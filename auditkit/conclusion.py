@@ -23,6 +23,12 @@ def measured_nothing(report: AuditReport) -> bool:
     return not crashed(report) and not any(m.status == "ok" for m in report.measurements)
 
 
+def incomplete(report: AuditReport) -> str:
+    """Why no gate may be called passed, whatever its rules say: probes that crashed, or nothing measured; else ""."""
+    lines = [f"{run.probe} crashed: {run.reason}" for run in crashed(report)]
+    return "\n".join(lines) or (NOTHING_MEASURED if measured_nothing(report) else "")
+
+
 def outcome(report: AuditReport) -> str:
     """The worst verdict; "ERROR" also where a probe crashed or nothing was measured; "NOT JUDGED" without a rule.
 

@@ -94,8 +94,8 @@ class MissingCapability(AuditkitError):
 
 
 class GateFailed(AuditkitError):
-    """At least one rule did not pass. `verdicts` holds all of them."""
+    """At least one rule did not pass, or the audit is `incomplete`, which says why. `verdicts` holds all of them."""
 
-    def __init__(self, verdicts: Verdicts) -> None:
+    def __init__(self, verdicts: Verdicts, incomplete: str = "") -> None:
         self.verdicts = verdicts
-        super().__init__(str(verdicts))
+        super().__init__("\n".join(filter(None, (incomplete, str(verdicts)))))

@@ -18,12 +18,13 @@ from fnmatch import fnmatchcase
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from auditkit.coherence import silent
 from auditkit.errors import ConfigError, ReportError, UnknownName
-from auditkit.measurement import Interval, Measurement, refuse_wrong_types
+from auditkit.measurement import Interval, Measurement, is_finite, refuse_wrong_types
 from auditkit.worsening import Comparison, NotJudged
 
 if TYPE_CHECKING:
-    from auditkit.report import AuditReport
+    from auditkit.report import AuditReport, ProbeRun
 
 Outcome = Literal["PASS", "FAIL", "INCONCLUSIVE", "ERROR"]
 SEVERITY: tuple[Outcome, ...] = ("PASS", "INCONCLUSIVE", "FAIL", "ERROR")
@@ -164,8 +165,8 @@ class Verdict:
             refuse_wrong_types(verdict, _VERDICT_TYPES)
         except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as e:
             raise ReportError(f"a verdict is damaged: {type(e).__name__}: {e}; judge the report again") from e
-        if verdict.outcome not in SEVERITY:
-            raise ReportError(f"a verdict is damaged: outcome {verdict.outcome!r}; judge the report again")
+        if problem := next(_contradictions(verdict), None):
+            raise ReportError(f"a verdict is damaged: on {verdict.measurement!r}, {problem}; judge the report again")
         return verdict
 
 
@@ -178,6 +179,24 @@ _VERDICT_TYPES = {
     "explanation": str,
     "blocking": bool,
 }
+
+
+def _contradictions(verdict: Verdict) -> Iterator[str]:
+    """What no rule could have said."""
+    if verdict.outcome not in SEVERITY:
+        yield f"outcome {verdict.outcome!r}"
+        return
+    if verdict.limit != verdict.rule.limit:
+        yield f"limit {verdict.limit!r}, and its rule's is {verdict.rule.limit!r}"
+    open_questions = verdict.outcome == "INCONCLUSIVE" and verdict.rule.on_inconclusive == "fail"
+    if verdict.blocking != (verdict.outcome in ("FAIL", "ERROR") or open_questions):
+        yield f"{verdict.outcome} that is said {'' if verdict.blocking else 'not '}to block"
+    if verdict.outcome == "ERROR":
+        yield from () if verdict.value is None else ("an ERROR with a value",)
+    elif verdict.value is None or verdict.interval is None or verdict.n < 1:
+        yield f"{verdict.outcome} without value, interval or items"
+    elif verdict.outcome != "INCONCLUSIVE" and verdict.outcome != _outcome(verdict.interval, *verdict.rule.allowed):
+        yield f"{verdict.outcome}, and its interval is not {'inside' if verdict.outcome == 'PASS' else 'outside'}"
 
 
 @dataclass(frozen=True)
@@ -232,6 +251,8 @@ def evaluate(
         if not matched:
             verdicts.append(_error(rule, rule.measurement, _no_match(report, rule.measurement)))
         verdicts += [_judge(rule, m, len(matched), comparison) for m in matched]
+        if matched and matched[0].id != rule.measurement:  # a pattern is about every probe that the run promised
+            verdicts += [_error(rule, run.probe, _why_silent(run)) for run in silent(report, rule.measurement, matched)]
     return Verdicts(tuple(verdicts))
 
 
@@ -316,8 +337,12 @@ def _no_match(report: AuditReport, pattern: str) -> str:
     """Why a rule has nothing to judge; where the probe that it names did not run, the probe's own reason."""
     for run in report.runs:
         if run.probe == pattern.split("/")[0] and run.status != "ok":
-            return f"its probe is {run.status}: {run.reason}"
+            return _why_silent(run)
     return "matches no measurement of this report"
+
+
+def _why_silent(run: ProbeRun) -> str:
+    return "its probe gave no value" if run.status == "ok" else f"its probe is {run.status}: {run.reason}"
 
 
 def _as_rules(rules: Sequence[Rule | Mapping[str, Any]]) -> list[Rule]:
@@ -357,4 +382,4 @@ def _problems(rule: Rule) -> Iterator[str]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and is_finite(value)

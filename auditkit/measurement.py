@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 from auditkit.errors import ReportError
 
 Status = Literal["ok", "skipped", "error", "undefined"]
+LEVEL = 0.95
+"""The confidence level asked of every interval that is reported; one that holds less often says nothing to a gate."""
+
+ROUNDING = 1e-9
+"""How far, relatively, a value may lie outside of its interval or range: floats round, and no further."""
+
+DEEPEST = 64
+"""How deep `details` may be nested; the reports of all probes stay below ten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +31,8 @@ class Interval:
 
     def __post_init__(self) -> None:
         refuse_wrong_types(self, {"low": int | float, "high": int | float, "level": int | float, "method": str})
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.high):
-            raise ValueError(f"interval [{self.low}, {self.high}]: expected two finite numbers, low <= high")
+        if not (is_finite(self.low) and is_finite(self.high) and self.low <= self.high):
+            raise ValueError(f"interval [{shown(self.low)}, {shown(self.high)}]: expected finite numbers, low <= high")
         if not 0 < self.level <= 1:
             raise ValueError(f"interval level {self.level}: expected a share in (0, 1]")
 
@@ -34,14 +42,16 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """One result of one probe.
+    """One result of one probe. What contradicts itself cannot be made, and so not be read from a report either.
 
     Attributes:
         id: `probe/group/metric`, for instance `crows_pairs/gender/metric_score`; unique in a report.
         value: the number; None unless `status` is "ok".
-        interval: its confidence interval; zero width for an exact quantity; None where none is defined.
-        n: how many items the value rests on.
-        unit: "%", "nats", "log10 odds", "tokens", ...; "" for a pure number.
+        interval: its confidence interval, which holds the value at `LEVEL` or more; zero width for an exact quantity;
+            None where none is defined, and where there is no value.
+        n: how many items the value rests on, at least one.
+        unit: "%" for a share from 0 to 100, "points" for a difference of shares, "nats", "log10 odds", "tokens", ...;
+            "" for a pure number.
         ideal: the value of a model without the measured harm; None where there is none.
         status: "ok"; "skipped" (not applicable to this model, or its data are not here); "error" (the probe crashed);
             "undefined" (the formula has no value on these data). `details["reason"]` says why for the last three.
@@ -71,9 +81,11 @@ class Measurement:
             raise ValueError(f"{self.id}: status 'ok' needs a value; use status 'undefined' with a reason")
         if self.status != "ok" and self.value is not None:
             raise ValueError(f"{self.id}: status {self.status!r} may not carry a value, got {self.value}")
-        _refuse_non_json(self.id, self.value)
-        _refuse_non_json(self.id, self.ideal)
-        _refuse_non_json(f"{self.id}/details", self.details)
+        refuse_non_json(self.id, self.value)
+        refuse_non_json(self.id, self.ideal)
+        refuse_non_json(f"{self.id}/details", self.details)
+        if problem := next(_contradictions(self), None):
+            raise ValueError(f"{self.id}: {problem}")
 
     @property
     def probe(self) -> str:
@@ -126,28 +138,82 @@ _TYPES = {
 
 
 def refuse_wrong_types(given: object, expected: Mapping[str, Any]) -> None:
-    """Raise TypeError at the first attribute of `given` that is not of its expected type.
+    """Raise TypeError at the first attribute of `given` that is not of its expected type; True is not a number.
 
     A report comes from a file, and a measurement from anybody's probe: what is wrong with them must show at once, not
     when a page is drawn.
     """
     for name, kind in expected.items():
         value = getattr(given, name)
-        if not isinstance(value, kind):
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise TypeError(f"{name} is of type {type(value).__name__}; expected {getattr(kind, '__name__', kind)}")
 
 
-def _refuse_non_json(where: str, value: Any) -> None:
-    """Refuse what JSON cannot carry losslessly: NaN, infinities, non-string keys, foreign objects."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{where}: {value} cannot be reported; use status 'undefined' with a reason")
+def refuse_non_json(where: str, value: Any, depth: int = 0) -> None:
+    """Raise ValueError at what JSON cannot carry to any reader: NaN, numbers beyond a double, odd keys, objects."""
+    if depth > DEEPEST:
+        raise ValueError(f"{where[:80]}...: nested more than {DEEPEST} deep")
+    if isinstance(value, int | float) and not is_finite(value):
+        raise ValueError(f"{where}: {shown(value)} cannot be reported; use status 'undefined' with a reason")
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if not isinstance(key, str):
                 raise ValueError(f"{where}: key {key!r} must be a string")
-            _refuse_non_json(f"{where}/{key}", inner)
+            refuse_non_json(f"{where}/{key}", inner, depth + 1)
     elif isinstance(value, list):
         for inner in value:
-            _refuse_non_json(where, inner)
+            refuse_non_json(where, inner, depth + 1)
     elif not (value is None or type(value) in (bool, int, float, str)):
         raise ValueError(f"{where}: {type(value).__name__} is not a JSON value; convert it (float(x), x.tolist())")
+
+
+def is_finite(number: float) -> bool:
+    """Whether a double can hold it: not NaN, not infinite, no integer of a thousand digits."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
+
+
+def shown(number: float) -> str:
+    """A number for a message; one that a double cannot hold would fill pages."""
+    return "an integer beyond 1e308" if isinstance(number, int) and not is_finite(number) else str(number)
+
+
+def within(value: float, low: float, high: float) -> bool:
+    """Whether low <= value <= high but for rounding."""
+    slack = ROUNDING * max(1.0, *(abs(end) for end in (value, low, high) if is_finite(end)))
+    return low - slack <= value <= high + slack
+
+
+def _contradictions(m: Measurement) -> Iterator[str]:
+    """What cannot be true of one measurement."""
+    if m.n < 0:
+        yield f"n is {m.n}; expected how many items the value rests on"
+    if m.seed is not None and m.seed < 0:
+        yield f"seed is {m.seed}; expected 0 or more"
+    if m.interval is not None and m.value is None:
+        yield f"an interval [{m.interval.low}, {m.interval.high}] without a value"
+    if m.value is None:
+        return
+    if m.n == 0:
+        yield f"value {m.value:.6g} with n = 0; what rests on no item is 'undefined', with a reason"
+    low, high = _possible(m)
+    if not within(m.value, low, high):
+        yield f"value {m.value:.6g} {m.unit}; expected {low:g} to {high:g} (the unit of a difference is 'points')"
+    if m.interval is not None:
+        yield from _interval_contradictions(m.value, m.interval)
+
+
+def _interval_contradictions(value: float, interval: Interval) -> Iterator[str]:
+    if not within(value, interval.low, interval.high):
+        yield f"value {value:.6g} lies outside of its interval [{interval.low:.6g}, {interval.high:.6g}]"
+    if interval.level < LEVEL - ROUNDING:
+        yield f"its interval holds at level {interval.level:g}; expected {LEVEL:g} or more"
+
+
+def _possible(m: Measurement) -> tuple[float, float]:
+    """The range of the unit. Usable information (Xu et al. 2020) is below 0 % where a model misleads itself."""
+    if m.unit != "%":
+        return -math.inf, math.inf
+    return -math.inf if m.method.startswith("usable information") else 0.0, 100.0

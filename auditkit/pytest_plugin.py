@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
+from auditkit import conclusion
 from auditkit.errors import DataError, InputError, UnknownName
 
 if TYPE_CHECKING:
@@ -139,9 +140,9 @@ def _conclude(report: AuditReport) -> None:
         if m.status == "error" and m.details.get("cause") == "input":
             raise DataError(str(m.details["reason"]))
     blocking = [v for v in report.verdicts if v.blocking]
-    crashed = [run for run in report.runs if run.status == "error"]
-    if blocking or crashed:
-        lines = [*(f"{run.probe} crashed: {run.reason}" for run in crashed), *(explain(report, v) for v in blocking)]
+    incomplete = conclusion.incomplete(report)
+    if blocking or incomplete:
+        lines = [*incomplete.splitlines(), *(explain(report, v) for v in blocking)]
         pytest.fail("\n\n".join(lines), pytrace=False)
     for v in report.verdicts:
         if v.outcome == "INCONCLUSIVE":

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from auditkit import extras
-from auditkit.errors import GateFailed, ReportError
-from auditkit.measurement import Measurement, refuse_wrong_types
+from auditkit.errors import GateFailed, InputError, ReportError
+from auditkit.measurement import Measurement, refuse_non_json, refuse_wrong_types
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from auditkit.tracking import Tracker
 
 SCHEMA = 1
+RunStatus = Literal["ok", "skipped", "error"]
 ITEM_COLUMNS = ("measurement", "item", "value", "cluster", "x")
 
 
@@ -38,7 +39,7 @@ class ProbeRun:
     """
 
     probe: str
-    status: Literal["ok", "skipped", "error"]
+    status: RunStatus
     reason: str = ""
     notices: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
@@ -46,6 +47,11 @@ class ProbeRun:
     def __post_init__(self) -> None:
         types = {"probe": str, "status": str, "reason": str, "notices": Mapping, "seconds": int | float}
         refuse_wrong_types(self, types)
+        if self.status not in get_args(RunStatus):
+            raise ValueError(f"run {self.probe!r}: status {self.status!r}; expected {', '.join(get_args(RunStatus))}")
+        refuse_non_json(f"run {self.probe!r}", {"notices": self.notices, "seconds": self.seconds})
+        if odd := [name for name, count in self.notices.items() if type(count) is not int or count < 0]:
+            raise ValueError(f"run {self.probe!r}: notice {odd[0]!r} has no count")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +86,8 @@ class AuditReport:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         types = {"subject": Mapping, "environment": Mapping, "config": Mapping, "seed": int, "created": str}
         refuse_wrong_types(self, types)
+        if self.seed < 0:
+            raise ValueError(f"seed {self.seed}; expected 0 or more")
 
     @property
     def items(self) -> pd.DataFrame | None:  # noqa: D102 - described with the attributes
@@ -150,16 +158,20 @@ class AuditReport:
         """Read what `save` wrote.
 
         Raises:
-            ReportError: no such file, not JSON, an unknown schema, or a damaged entry.
+            ReportError: no such file, not JSON, an unknown schema, a damaged entry, or entries that contradict each
+                other.
         """
+        from auditkit import coherence
         from auditkit.gate import Verdict
 
         path = Path(path)
         data = _read_json(path)
-        if data.get("schema") != SCHEMA:
+        if type(data.get("schema")) is not int or data["schema"] != SCHEMA:
             raise ReportError(f"{path}: schema {data.get('schema')!r}; this version reads schema {SCHEMA}")
         try:
-            return cls(
+            for part in ("subject", "environment", "config"):
+                refuse_non_json(part, data[part])
+            report = cls(
                 subject=data["subject"],
                 environment=data["environment"],
                 config=data["config"],
@@ -170,17 +182,31 @@ class AuditReport:
                 created=data["created"],
                 _items=items_path(path),
             )
-        except (KeyError, TypeError, AttributeError) as e:
+        except (KeyError, TypeError, AttributeError, ValueError) as e:
             raise ReportError(f"{path}: damaged report, {type(e).__name__}: {e}; run the audit again") from e
         except ReportError as e:
             raise ReportError(f"{path}: {e}") from e
+        if problem := next(coherence.contradictions(report), None):
+            raise ReportError(f"{path} contradicts itself: {problem}; run the audit again")
+        return report
 
     def to_html(self, path: str | Path) -> Path:
-        """Write one self-contained HTML file."""
+        """Write one self-contained HTML file.
+
+        Raises:
+            ReportError: it cannot be written, or a detail of the report is not what its page was made to show.
+        """
         from auditkit.rendering.html import render
 
         path = Path(path)
-        write_atomically(path, render(self).encode())
+        try:
+            page = render(self)
+        except InputError:
+            raise
+        except Exception as e:  # details are anybody's JSON, and hundreds of lines draw them
+            why = f"{type(e).__name__}: {e}"
+            raise ReportError(f"{path} cannot be drawn, {why}; a detail of the report is damaged: run it again") from e
+        write_atomically(path, page.encode())
         return path
 
     def to_csv(self, path: str | Path) -> Path:
@@ -213,10 +239,13 @@ class AuditReport:
         return evaluate(self, rules, baseline=baseline)
 
     def check(self, rules: Sequence[Rule | Mapping[str, Any]], *, baseline: AuditReport | None = None) -> Verdicts:
-        """Like `gate`, but raises GateFailed unless the gate passes."""
+        """Like `gate`, but raises GateFailed unless the gate passes, no probe crashed and something was measured."""
+        from auditkit import conclusion
+
         verdicts = self.gate(rules, baseline=baseline)
-        if verdicts.exit_code:
-            raise GateFailed(verdicts)
+        judged = replace(self, verdicts=tuple(verdicts))
+        if conclusion.exit_code(judged):
+            raise GateFailed(verdicts, conclusion.incomplete(judged))
         return verdicts
 
 
@@ -263,12 +292,14 @@ def write_together(files: Mapping[Path, bytes]) -> None:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
+    from auditkit.integrity import canonical  # it needs this module
+
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = canonical.parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError as e:
         raise ReportError(f"no report at {path}; `auditkit run` writes one") from e
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as e:
-        raise ReportError(f"{path} is not a readable report: {e}; run the audit again") from e
+    except canonical.UNREADABLE as e:
+        raise ReportError(f"{path} is not a readable report: {e or type(e).__name__}; run the audit again") from e
     if not isinstance(data, dict):
         raise ReportError(f"{path} is not a report: expected a JSON object, found {type(data).__name__}")
     return data
@@ -280,12 +311,34 @@ def _read_items(path: Path) -> pd.DataFrame | None:
         return None
     with extras.explained():
         import pandas as pd
-        import pyarrow  # noqa: F401 - what pandas says without it names no way out
+        import pyarrow
 
     try:
         table = pd.read_parquet(path)
-    except (OSError, ValueError, KeyError) as e:
-        raise ReportError(f"{path} is damaged: {' '.join(str(e).split())}; run the audit again") from e
-    if missing := [column for column in ITEM_COLUMNS if column not in table]:
-        raise ReportError(f"{path} is damaged: it has no column {', '.join(missing)}; run the audit again")
+        problem = next(_item_problems(table), None)  # reads on: a text that is no UTF-8 shows only here
+    except (OSError, ValueError, LookupError, TypeError, ArithmeticError, MemoryError, pyarrow.ArrowException) as e:
+        why = " ".join(str(e).split()) or type(e).__name__
+        raise ReportError(f"{path} is damaged: {why}; run the audit again") from e
+    if problem:
+        raise ReportError(f"{path} is damaged: {problem}; run the audit again")
     return table
+
+
+def _item_problems(table: pd.DataFrame) -> Iterator[str]:
+    """What is wrong with a table of item scores; see `auditkit.probes.base.ItemScore`."""
+    import numpy as np
+
+    if missing := [column for column in ITEM_COLUMNS if column not in table]:
+        yield f"it has no column {', '.join(missing)}"
+        return
+    for column in ("measurement", "item", "cluster"):
+        if not all(isinstance(text, str) for text in table[column]):
+            yield f"its column {column} holds something else than text"
+    for column in ("value", "x"):
+        if table[column].dtype != np.float64:
+            yield f"its column {column} is of type {table[column].dtype}; expected float64"
+            return
+    if not np.isfinite(table["value"].to_numpy()).all():
+        yield "a value is not a finite number"
+    if np.isinf(table["x"].to_numpy()).any():
+        yield "an x is infinite"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 import traceback
 from collections.abc import Mapping, Sequence
@@ -271,6 +272,8 @@ def _checked(probe: Probe, result: ProbeResult, seed: int) -> ProbeResult:
         raise ValueError(f"measurement id {twice[0]!r} is used twice")
     if unknown := sorted({item.measurement for item in result.items} - set(ids)):
         raise ValueError(f"item scores belong to {unknown[0]!r}, which is not among the measurements")
+    if odd := [i.item for i in result.items if not math.isfinite(i.value) or (i.x is not None and math.isinf(i.x))]:
+        raise ValueError(f"the score of item {odd[0]!r} is not a finite number; leave it out, and count it")
     measurements = [m if m.seed is not None else replace(m, seed=seed) for m in result.measurements]
     items = [
         replace(item, item=str(item.item), value=float(item.value), cluster=str(item.cluster)) for item in result.items

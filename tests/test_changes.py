@@ -18,7 +18,7 @@ def test_every_fact_says_what_it_is_about():
             subject={"name": "m", "weights_sha256": weights},
             environment={"libraries": {"numpy": numpy, "torch": "2"}},
             config={"probes": [{"p": {"n": n}}]},
-            measurements=[Measurement(id=f"p/g/{i}", value=1.0, details={"data_sha256": data}) for i in range(2)],
+            measurements=[Measurement(id=f"p/g/{i}", value=1.0, n=1, details={"data_sha256": data}) for i in range(2)],
             seed=n,
         )
 

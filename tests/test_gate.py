@@ -87,7 +87,7 @@ def test_limits_in_a_few_characters(rule, text):
 
 SKIPPED = Measurement(id=SCORE, value=None, status="skipped", details={"reason": "no mask token"})
 UNDEFINED = Measurement(id=SCORE, value=None, status="undefined", details={"reason": "no answers"})
-UNCERTAIN = Measurement(id=SCORE, value=50.0)
+UNCERTAIN = Measurement(id=SCORE, value=50.0, n=1)
 
 
 @pytest.mark.parametrize(

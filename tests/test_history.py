@@ -27,7 +27,7 @@ def report(
         environment={"libraries": {"numpy": numpy}},
         config={},
         seed=0,
-        runs=[ProbeRun("p", "ok")],
+        runs=[ProbeRun(probe, "ok") for probe in dict.fromkeys(m.probe for m in [m, *extra])],
         measurements=[m, *extra],
         created=created,
     )
@@ -121,7 +121,7 @@ def test_the_worst_verdict_is_shown(tmp_path):
 
 
 def test_a_measurement_that_comes_and_goes_keeps_the_numbers_of_its_reports(tmp_path):
-    other = Measurement(id="q/g/s", value=5.0)
+    other = Measurement(id="q/g/s", value=5.0, n=1)
     for i, extra in enumerate(([other], [], [other]), 1):
         report(created=day(i), extra=extra).save(tmp_path / str(i) / "report.json")
     assert [p.number for p in series(collect(tmp_path))["q/g/s"]] == [1, 3]
@@ -158,7 +158,7 @@ def test_the_same_files_give_the_same_bytes(folder):
 
 
 def test_what_is_not_drawn_is_in_its_table(folder, monkeypatch):
-    extra = [Measurement(id=f"q/g/{i}", value=float(i)) for i in range(3)]
+    extra = [Measurement(id=f"q/g/{i}", value=float(i), n=1) for i in range(3)]
     report(created=day(9), extra=extra, rules=[{"measurement": "q/g/2", "max": 9}]).save(folder / "n" / "report.json")
     monkeypatch.setattr(page, "MAX_CHARTS", 2)
     html = page.to_html(collect(folder))

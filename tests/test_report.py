@@ -25,11 +25,11 @@ def report() -> AuditReport:
     return AuditReport(
         subject={"name": "modèle", "parameters": 3},
         environment={"python": "3.13"},
-        config={"probes": ["a"], "nested": {"k": [1, None, 0.1]}},
+        config={"probes": ["a", "b"], "nested": {"k": [1, None, 0.1]}},
         seed=7,
         runs=[ProbeRun("a", "ok", notices={"texts truncated": 2}, seconds=1.5), ProbeRun("b", "skipped", "no mask")],
         measurements=[
-            Measurement(id="a/b/c", value=0.4, interval=Interval(0.1, 0.7, 0.9, "by hand"), n=2, unit="nats", seed=7),
+            Measurement(id="a/b/c", value=0.4, interval=Interval(0.1, 0.7, 0.99, "by hand"), n=2, unit="nats", seed=7),
             Measurement(id="a/b/d", value=None, status="undefined", details={"reason": "0 of 0"}),
         ],
         created="2026-01-01T00:00:00Z",
@@ -70,7 +70,7 @@ def test_to_frame_has_one_row_a_measurement(report):
         0.4,
         0.1,
         0.7,
-        0.9,
+        0.99,
         "by hand",
     ]
     assert frame.loc[1, "reason"] == "0 of 0"

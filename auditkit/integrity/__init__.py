@@ -92,7 +92,7 @@ def verify(report: Path, *, signature: Path | None = None, key: Path | None = No
     if public is not None and not envelope.is_signed_by(sealed, public):
         found = [f"the signature is not by the key {key}, or the attestation was changed after it was signed"]
     else:
-        found = list(_differences(claim, content, report))
+        found = _found(claim, content, report)
     subject = claim["subject"][0]
     return Verification(
         changes=found,
@@ -130,6 +130,13 @@ def _claim(payload: bytes) -> dict[str, Any]:
     return claim
 
 
+def _found(claim: Mapping[str, Any], content: Mapping[str, Any], path: Path) -> list[str]:
+    try:
+        return list(_differences(claim, content, path))
+    except UnicodeEncodeError:  # it has no canonical form, so that nobody can have signed it
+        return ["a text holds half of a surrogate pair: changed"]
+
+
 def _differences(claim: Mapping[str, Any], content: Mapping[str, Any], path: Path) -> Iterator[str]:
     signed = _resources(claim)
     if canonical.sha256(content) != _digest(signed[REPORT]):
@@ -142,7 +149,8 @@ def _differences(claim: Mapping[str, Any], content: Mapping[str, Any], path: Pat
         yield f"{items.name}: changed"
     elif ITEMS not in signed and items.exists():
         yield f"{items.name}: added"
-    if content.get("subject", {}).get("weights_sha256") != _digest(claim["subject"][0]):
+    subject = content.get("subject")
+    if not isinstance(subject, dict) or subject.get("weights_sha256") != _digest(claim["subject"][0]):
         yield "the attestation is about other weights than the report's"
 
 

@@ -24,18 +24,28 @@ from auditkit.errors import ReportError
 PLAIN_ABOVE, PLAIN_BELOW = -6, 21
 """Where the decimal point may stand, counted from the first digit, in a number without an exponent."""
 
+DEEPEST = 100
+"""How deep a value may be nested: what reads on walks it by recursion."""
+
+LONGEST = 1_000
+"""How many digits an integer may have; a double ends at 309."""
+
+UNREADABLE = (OSError, ValueError, RecursionError, InvalidOperation)
+"""What reading a file and parsing its text raises where that fails."""
+
 
 def read(path: Path) -> Any:
     """The JSON value in a file, without losing a digit.
 
     Raises:
-        ReportError: no such file, not JSON, a key given twice (readers disagree on which one counts), or NaN.
+        ReportError: no such file, not JSON, a key given twice (readers disagree on which one counts), NaN, or nested
+            deeper than any report is.
     """
     try:
         return parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError as e:
         raise ReportError(f"no file {path}") from e
-    except (OSError, ValueError, RecursionError, InvalidOperation) as e:
+    except UNREADABLE as e:
         raise ReportError(f"{path} is not readable JSON: {e or type(e).__name__}") from e
 
 
@@ -43,9 +53,13 @@ def parse(text: str) -> Any:
     """A JSON text as Python values; a number that a double cannot hold as written is an int or a Decimal.
 
     Raises:
-        ValueError: not JSON, a key given twice, or NaN or an infinity.
+        ValueError: not JSON, a key given twice, NaN or an infinity, or nested more than `DEEPEST` deep.
+        RecursionError: nested so deep that it cannot be read at all.
     """
-    return json.loads(text, parse_float=_exact, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+    hooks: dict[str, Any] = {"parse_constant": _refuse_constant, "object_pairs_hook": _unique}
+    value = json.loads(text, parse_int=_integer, parse_float=_exact, **hooks)
+    _refuse_depth(value)
+    return value
 
 
 def canonical(value: Any) -> bytes:
@@ -63,6 +77,12 @@ def sha256(value: Any) -> str:
     return hashlib.sha256(canonical(value)).hexdigest()
 
 
+def _integer(literal: str) -> int:
+    if len(literal) > LONGEST:
+        raise ValueError(f"an integer of {len(literal)} digits")
+    return int(literal)
+
+
 def _exact(literal: str) -> float | Decimal:
     value, written = float(literal), Decimal(literal)
     return value if math.isfinite(value) and Decimal(repr(value)) == written else written
@@ -70,6 +90,19 @@ def _exact(literal: str) -> float | Decimal:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _refuse_depth(value: Any) -> None:
+    """Level by level, since a recursion would break off where this is to say why."""
+    level, depth = [value], 0
+    while level := [inner for outer in level for inner in _entries(outer)]:
+        depth += 1
+        if depth > DEEPEST:
+            raise ValueError(f"nested more than {DEEPEST} deep")
+
+
+def _entries(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

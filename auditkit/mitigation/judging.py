@@ -24,6 +24,7 @@ GAPS = ("selection_rate", "true_positive_rate", "false_positive_rate")
 ALPHA = 0.05
 SOURCE = "Bellamy et al. 2018, arXiv:1810.01943; Kearns et al. 2018, ICML (fairness gerrymandering)"
 TOO_FEW = "too few people in all groups but one to compute this from"
+NOTHING_COMPARED = "nothing to compare: no other attribute, or too few people in its groups"
 
 
 @dataclass(kw_only=True)
@@ -200,10 +201,14 @@ class Judged:
         yield self._counted("groups_less_accurate", worse, len(tested), what)
 
     def _counted(self, metric: str, found: Sequence[Mapping[str, Any]], among: int, what: str) -> Measurement:
-        value = float(len(found))
+        value = float(len(found)) if among else None
+        details = (
+            self._details() | {"found": [dict(f) for f in found]} | ({} if among else {"reason": NOTHING_COMPARED})
+        )
         return Measurement(
-            id=f"{self.at}/{metric}", value=value, interval=Interval(value, value, method="exact: counted"), n=among,
-            ideal=0.0, method=what, source=SOURCE, details=self._details() | {"found": [dict(f) for f in found]},
+            id=f"{self.at}/{metric}", value=value, n=among, status="ok" if among else "undefined",
+            interval=None if value is None else Interval(value, value, method="exact: counted"),
+            ideal=0.0, method=what, source=SOURCE, details=details,
         )  # fmt: skip
 
     def _measured(

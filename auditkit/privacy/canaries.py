@@ -33,6 +33,7 @@ from typing import Any
 import numpy as np
 
 from auditkit.errors import DataError, VocabularyError
+from auditkit.integrity import canonical
 
 SMALLEST_AUDIT = 20
 SCHEMA = 1
@@ -253,11 +254,11 @@ def load(path: str | Path) -> Canaries:
     """
     path = Path(path)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = canonical.parse(path.read_text(encoding="utf-8"))
         if data["schema"] != SCHEMA:
             raise DataError(f"{path}: schema {data['schema']!r}; this version reads schema {SCHEMA}")
         canaries = _from_json(data)
-    except (OSError, ValueError, KeyError, TypeError, StopIteration) as e:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, StopIteration) as e:
         raise DataError(f"{path} is not a file of canaries ({type(e).__name__}: {e}); canaries.save writes one") from e
     refuse_few(canaries)
     return canaries

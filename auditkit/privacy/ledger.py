@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from auditkit.errors import AuditkitError, InputError, ReportError
+from auditkit.integrity import canonical
 from auditkit.measurement import Interval, Measurement
 from auditkit.privacy.accounting import SOURCE, Phase, PrivacyCost, account, common_sampler, would_overspend
 from auditkit.privacy.sampling import PoissonSampler, Sampler, ShuffledSampler
@@ -270,13 +271,13 @@ def _sampler_policy(sampler: Sampler) -> str:
 def _read(path: Path) -> dict[str, Any]:
     """The file with its entries as Entry, every one of which can be accounted for."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = canonical.parse(path.read_text(encoding="utf-8"))
         if data["schema"] != SCHEMA:
             raise LedgerError(f"{path}: schema {data['schema']!r}; this version reads schema {SCHEMA}")
         return {**_numbers(data), "writer": data["writer"], "entries": _entries(data["entries"])}
     except FileNotFoundError as e:
         raise LedgerError(f"no ledger at {path}; a private training writes one") from e
-    except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError, AttributeError, PrivacySettingError) as e:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, PrivacySettingError) as e:
         raise LedgerError(
             f"{path} is no readable ledger ({type(e).__name__}: {e}); without it what was spent is unknown: "
             "restore the file from a copy, or discard the model"

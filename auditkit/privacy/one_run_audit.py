@@ -32,6 +32,7 @@ import torch
 from numpy.typing import NDArray
 
 from auditkit.errors import DataError, InputError, UnknownName
+from auditkit.integrity import canonical
 from auditkit.privacy import canaries as planted
 from auditkit.privacy import processes
 from auditkit.privacy.accounting import PrivacyCost
@@ -137,14 +138,14 @@ class OneRunAudit:
             DataError: the file cannot be read or is damaged.
         """
         try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
+            data = canonical.parse(Path(path).read_text(encoding="utf-8"))
             if data["schema"] != SCHEMA:
                 raise DataError(f"{path}: schema {data['schema']!r}; this version reads schema {SCHEMA}")
             claimed = None if data["claimed"] is None else _claim(data["claimed"])
             run = OneRun(np.array(data["scores"], dtype=np.float64), np.array(data["included"]))
             _refuse_unknown_kind(data["kind"])
             return cls.of(data["kind"], run, data["guesses"], claimed, dict(data["training"]))
-        except (OSError, ValueError, KeyError, TypeError, InputError) as e:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, InputError) as e:
             if isinstance(e, DataError):
                 raise
             raise DataError(f"{path} is not the file of an audit ({e}); OneRunAudit.save writes one") from e

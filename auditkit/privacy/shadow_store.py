@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from auditkit import __version__
+from auditkit.integrity import canonical
 from auditkit.privacy.shadow_records import Bools
 from auditkit.report import write_together
 
@@ -85,14 +86,14 @@ class ShadowStore:
         from safetensors.torch import load
 
         try:
-            header = json.loads(path.read_text(encoding="utf-8"))
+            header = canonical.parse(path.read_text(encoding="utf-8"))
             weights = path.with_suffix(".safetensors").read_bytes()
             if header["key"] != self.key or header["weights_sha256"] != hashlib.sha256(weights).hexdigest():
                 return {}
             stacked = load(weights)
             rows = enumerate(zip(header["shadows"], header["membership_sha256"], strict=True))
             fitting = {s: i for i, (s, row) in rows if s < len(self.membership) and row == self._row_sha256(s)}
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError):
             return {}
         return {s: {name: tensor[i] for name, tensor in stacked.items()} for s, i in fitting.items()}
 

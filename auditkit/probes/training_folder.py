@@ -6,13 +6,13 @@ is the probe's question.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from auditkit.errors import DataError
+from auditkit.integrity import canonical
 
 RECORD = "training.json"
 LEDGER = "ledger.json"
@@ -120,7 +120,7 @@ def read_record(folder: Path) -> TrainingRecord:
     """
     path = folder / RECORD
     try:
-        return TrainingRecord.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        return TrainingRecord.model_validate(canonical.parse(path.read_text(encoding="utf-8")))
     except FileNotFoundError as e:
         raise DataError(
             f"no {RECORD} in {folder}; expected the folder that a training wrote: train(..., out={str(folder)!r})"
@@ -129,5 +129,5 @@ def read_record(folder: Path) -> TrainingRecord:
         found = [f"{'.'.join(map(str, p['loc'])) or 'record'}: {p['msg']}" for p in e.errors(include_url=False)]
         more = [f"{len(found) - MAX_PROBLEMS} more"] if len(found) > MAX_PROBLEMS else []
         raise DataError(f"{path} is damaged: {'; '.join(found[:MAX_PROBLEMS] + more)}; train again") from e
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, RecursionError) as e:
         raise DataError(f"{path} cannot be read: {e}; train again") from e

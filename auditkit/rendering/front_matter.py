@@ -6,6 +6,7 @@ import math
 import re
 from typing import Any
 
+from auditkit import yaml_file
 from auditkit.errors import InputError
 
 _BLOCK = re.compile(r"\A(\ufeff?\s*---\r?\n)(.*?)(^---[ \t]*(?:\r?\n|\Z))", re.DOTALL | re.MULTILINE)
@@ -37,6 +38,8 @@ def parse(block: str) -> dict[str, Any]:
         entries = yaml.safe_load(block)
     except yaml.YAMLError as e:
         raise InputError(f"the front matter is not YAML: {' '.join(str(e).split())}; correct it") from e
+    except yaml_file.UNREADABLE as e:
+        raise InputError(f"the front matter cannot be read: {yaml_file.why_unreadable(e)}; correct it") from e
     if entries is None:
         return {}
     if not isinstance(entries, dict):

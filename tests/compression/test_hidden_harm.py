@@ -163,11 +163,11 @@ def test_a_bias_measurement_that_gets_worse_is_a_harm_whatever_its_size():
 def point(slug, size, loss, *, safe="yes", **intervals):
     values = {"bytes_in_memory": size, "quality_loss": loss}
     found = {
-        name: Measurement(id=f"c/{slug}/{name}", value=v, status="undefined" if v is None else "ok", method="m")
+        name: Measurement(id=f"c/{slug}/{name}", value=v, n=1, status="undefined" if v is None else "ok", method="m")
         for name, v in values.items()
     }
     found["bytes_on_disk"] = found["bytes_in_memory"]
-    found["safe"] = Measurement(id="c/s", value=1.0, details={"safe": safe, "reason": f"told {safe}"})
+    found["safe"] = Measurement(id="c/s", value=1.0, n=1, details={"safe": safe, "reason": f"told {safe}"})
     return Point(slug, slug, found)
 
 
@@ -184,7 +184,9 @@ def test_the_front_is_of_points_that_nothing_beats():
 
 def accurate(slug, size, accuracy):
     return Point(
-        slug, slug, point(slug, size, 0.0).measurements | {"accuracy": Measurement(id="c/accuracy", value=accuracy)}
+        slug,
+        slug,
+        point(slug, size, 0.0).measurements | {"accuracy": Measurement(id="c/accuracy", value=accuracy, n=1)},
     )
 
 

@@ -98,10 +98,11 @@ def test_a_good_probe_passes():
         (Returns(measurements=[]), "returned no measurement"),
         (Returns(measurements=[measurement(), measurement()]), "p/all/m: returned 2 times"),
         (Returns(measurements=[measurement(id="q/m")]), "id does not start with 'p/'"),
-        (Returns(measurements=[measurement(n=0)]), "has a value but n=0"),
         (Returns(measurements=[measurement(source="")]), "no method or no source"),
-        (Returns(measurements=[measurement(value=4.0)]), "value 4.0 is outside its interval [1, 3]"),
-        (Returns(measurements=[measurement(value=None, status="undefined")]), "without details['reason']"),
+        (
+            Returns(measurements=[measurement(value=None, interval=None, status="undefined")]),
+            "without details['reason']",
+        ),
         (Returns(items=items(1.0, 2.0, 4.0)), "value 2.0, but its item scores give 2.33"),
         (Returns(items=items(1.0, 3.0, 6.0, x=(0.0, 1.0, 2.0))), "value 2.0, but its item scores give 2.5"),
         (

@@ -157,7 +157,7 @@ def test_further_probes_of_the_baseline_stand_in_the_same_report():
         source = "made up"
 
         def measure(self, model, rng):
-            return ProbeResult([Measurement(id="further/n", value=1.0, details={"model": model.name})])
+            return ProbeResult([Measurement(id="further/n", value=1.0, n=1, details={"model": model.name})])
 
     report = compare(task_of(SMALL), [Planted()], sensitive="sex", baseline=WITHOUT, also=[Further()])
     assert report["further/n"].details["model"] == "as it is, planted"

@@ -65,7 +65,7 @@ def test_a_mean_without_spread_and_bounds_has_no_interval_and_says_why():
 
 def test_holm_runs_over_what_was_tested():
     def tested(name, **details):
-        return Measurement(id=f"p/{name}/m", value=1.0, details=details)
+        return Measurement(id=f"p/{name}/m", value=1.0, n=1, details=details)
 
     a, b, c = adjust_p_values([tested("a", p_value=0.01), tested("b"), tested("c", p_value=0.04)])
     assert a.details == {"p_value": 0.01, "p_value_holm": 0.02, "comparisons": 2}

@@ -78,7 +78,7 @@ def test_scores_that_do_not_give_the_value_are_not_paired(make, noise):
 def test_new_lost_and_without_value(make):
     def m(id, value=1.0):
         status = "ok" if value is not None else "undefined"
-        return Measurement(id=id, value=value, status=status)
+        return Measurement(id=id, value=value, n=1, status=status)
 
     result = compare(
         make([m("lost/a/s"), m("both/a/s"), m("gone/a/s")]), make([m("both/a/s"), m("gone/a/s", None), m("new/a/s")])
@@ -155,7 +155,7 @@ def test_each_report_is_compared_with_the_first(three):
 
 
 def test_the_overview_has_every_report(three, make):
-    new = make([Measurement(id="new/a/s", value=7.0)], subject={"name": "other"})
+    new = make([Measurement(id="new/a/s", value=7.0, n=1)], subject={"name": "other"})
     header, rows = overview(compare_all([*three, new]))
     assert header == ["Measurement", "m, 2026-01-01 00:00", "m, 2026-01-02 00:00", "m, 2026-01-03 00:00", "other"]
     first, second = sorted(rows, reverse=True)

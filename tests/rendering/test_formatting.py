@@ -61,7 +61,7 @@ def test_interval(given, text):
     [("p/g/m", ("g", "m")), ("p/a/b/m", ("a/b", "m")), ("p/m", ("all", "m")), ("p", ("all", "p"))],
 )
 def test_parts_of_an_id(id, expected):
-    assert parts(Measurement(id=id, value=1.0)) == expected
+    assert parts(Measurement(id=id, value=1.0, n=1)) == expected
 
 
 def test_words():

@@ -63,7 +63,7 @@ def report_with(text):
     report = AuditReport(
         subject={"name": text, "task": text},
         environment={"library": text},
-        config={"probes": [{"spec": text, "options": {"option": text}}]},
+        config={"probes": [{"spec": text, "options": {"option": text}}, "a:B", "a:C"]},
         seed=0,
         runs=[
             ProbeRun(f"p{text}", "ok", notices={text: 3}),

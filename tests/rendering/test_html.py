@@ -181,7 +181,9 @@ def test_planted_script_stays_text(hostile, sample):
 
 
 def test_what_files_refuse_does_not_break_the_page(make):
-    m = Measurement(id="p/g\x00\ud800/s", value=1.0, interval=Interval(0, 2), details={"extremes": [{"a": "\x1b[0m"}]})
+    m = Measurement(
+        id="p/g\x00\ud800/s", value=1.0, n=1, interval=Interval(0, 2), details={"extremes": [{"a": "\x1b[0m"}]}
+    )
     html = render(make([m], subject={"name": "\x07"}))
     html.encode()
     assert "\ufffd" in html
@@ -193,13 +195,15 @@ ODD = [0, "x", [], [3], ["x"], {}, {"null": 3, "agreement": 0.5}, {"null": {"mea
 @pytest.mark.parametrize("odd", ODD)
 def test_details_of_an_unexpected_shape_cost_nothing_else(make, odd):
     details = dict.fromkeys(("validity", "extremes", "points", "reason", "data_sha256"), odd)
-    m = Measurement(id="p/g/s", value=1.25, interval=Interval(0.5, 2), details=details)
+    m = Measurement(id="p/g/s", value=1.25, n=1, interval=Interval(0.5, 2), details=details)
     assert "0.50 to 2.00" in Page(render(make([m]))).text()
 
 
 def test_different_ideals_get_no_common_line(make):
     def figure(*ideals):
-        found = [Measurement(id=f"p/{i}/s", value=1.0, interval=Interval(0, 2), ideal=x) for i, x in enumerate(ideals)]
+        found = [
+            Measurement(id=f"p/{i}/s", value=1.0, n=1, interval=Interval(0, 2), ideal=x) for i, x in enumerate(ideals)
+        ]
         return sections.sections(make(found))[0].figures[0]
 
     assert figure(0.0, 0.0).ideal == "0"
@@ -207,8 +211,10 @@ def test_different_ideals_get_no_common_line(make):
 
 
 def test_the_score_with_a_validity_block_is_drawn_first(make):
-    other = Measurement(id="p/all/quality", value=1.0, interval=Interval(0, 2))
-    score = Measurement(id="p/all/bias", value=1.0, interval=Interval(0, 2), details={"validity": {"tie_rate": 0.0}})
+    other = Measurement(id="p/all/quality", value=1.0, n=1, interval=Interval(0, 2))
+    score = Measurement(
+        id="p/all/bias", value=1.0, n=1, interval=Interval(0, 2), details={"validity": {"tie_rate": 0.0}}
+    )
     assert sections.sections(make([other, score]))[0].figures[0].caption == "Bias"
 
 
@@ -228,7 +234,7 @@ def test_nothing_measured(make):
 
 
 def test_foreign_weights_are_a_warning(make):
-    m = Measurement(id="p/g/s", value=1.0, details={"validity": {"weights_sha256": "bb"}})
+    m = Measurement(id="p/g/s", value=1.0, n=1, details={"validity": {"weights_sha256": "bb"}})
     html = render(make([m], subject={"weights_sha256": "aa"}))
     assert "1 of 1 scores come from other weights" in html
 

@@ -47,13 +47,13 @@ def test_anything_in_an_id_gives_well_formed_xml(make):
 
 
 def test_no_rules(make):
-    root = ElementTree.fromstring(render_junit(make([Measurement(id="p/g/s", value=60.0)])))
+    root = ElementTree.fromstring(render_junit(make([Measurement(id="p/g/s", value=60.0, n=1)])))
     assert root.find("testsuite").attrib["tests"] == "0"
 
 
 def test_a_skipped_probe_is_a_skipped_case_and_a_run_without_any_value_is_an_error(make):
     runs = [ProbeRun("bbq", "skipped", "not measured: bbq is not on this machine; `auditkit data fetch bbq`")]
-    some = ElementTree.fromstring(render_junit(make([Measurement(id="p/g/s", value=60.0)], runs=runs)))
+    some = ElementTree.fromstring(render_junit(make([Measurement(id="p/g/s", value=60.0, n=1)], runs=runs)))
     assert [e.attrib["message"] for e in some.iter("skipped")] == [runs[0].reason]
     assert {k: some.attrib[k] for k in ("tests", "errors", "skipped")} == {"tests": "1", "errors": "0", "skipped": "1"}
     none = ElementTree.fromstring(render_junit(make([], runs=runs)))

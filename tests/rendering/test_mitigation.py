@@ -14,7 +14,7 @@ from auditkit.rendering.html import render
 from auditkit.rendering.mitigation import FINDINGS, arrange
 from auditkit.rendering.mitigation_charts import MethodPoint, accuracy_plane
 from auditkit.rendering.sections import sections
-from auditkit.report import AuditReport
+from auditkit.report import AuditReport, ProbeRun
 
 HOSTILE = "<script>\x00</script>"
 PARITY, ODDS, FALSE = ("selection_rate_difference", "true_positive_rate_difference", "false_positive_rate_difference")
@@ -145,7 +145,7 @@ def test_what_failed_and_what_must_be_known_is_said(by_name):
 
 
 def test_the_page_is_drawn_from_the_json_alone_and_runs_nothing_that_it_says(measurements, make, tmp_path):
-    make(measurements).save(tmp_path / "report.json")
+    make(measurements, runs=[ProbeRun("mitigation", "ok")]).save(tmp_path / "report.json")
     report = AuditReport.load(tmp_path / "report.json")
     page = render(report)
     assert "<script>\ufffd" not in page
@@ -205,7 +205,7 @@ def test_a_comparison_without_baseline_has_no_arrows(measurements):
 
 
 def test_language_models_are_not_arranged_as_decisions():
-    m = Measurement(id="mitigation/x/perplexity", value=3.0, details={"mitigation": "x", "stage": "during"})
+    m = Measurement(id="mitigation/x/perplexity", value=3.0, n=1, details={"mitigation": "x", "stage": "during"})
     assert arrange("p", [m]) is None
 
 

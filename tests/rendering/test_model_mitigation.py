@@ -139,5 +139,5 @@ def test_odd_details_do_no_harm(details):
 
 
 def test_measurements_of_something_else_are_left_alone():
-    assert arrange("p", [Measurement(id="weat/x/effect", value=1.0)]) is None
+    assert arrange("p", [Measurement(id="weat/x/effect", value=1.0, n=1)]) is None
     assert arrange("p", BEFORE) is None

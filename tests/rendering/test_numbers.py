@@ -24,7 +24,9 @@ def test_a_report_of_all_modules_keeps_its_budget_and_its_order():
 def test_a_thousand_measurements(make):
     """Wall time is for the benchmark (benchmarks/report_page.py); this bound only tells a regression from noise."""
     measurements = [
-        Measurement(id=f"probe_{i % 20}/group_{i // 20 % 10}/metric_{i // 200}", value=50.0, interval=Interval(40, 60))
+        Measurement(
+            id=f"probe_{i % 20}/group_{i // 20 % 10}/metric_{i // 200}", value=50.0, n=1, interval=Interval(40, 60)
+        )
         for i in range(1000)
     ]
     report = make(measurements)
@@ -37,7 +39,7 @@ def test_a_thousand_measurements(make):
 
 def test_a_number_that_is_the_same_in_every_row_is_said_once(make):
     rows = [
-        Measurement(id=f"p/g{i}/s", value=1.0, interval=Interval(0, 2), details={"comparisons": 7, "clusters": i})
+        Measurement(id=f"p/g{i}/s", value=1.0, n=1, interval=Interval(0, 2), details={"comparisons": 7, "clusters": i})
         for i in range(5)
     ]
     (section,) = sections.sections(make(rows))
@@ -49,7 +51,7 @@ def test_a_number_that_is_the_same_in_every_row_is_said_once(make):
 
 
 def test_a_verdict_links_to_its_number_and_only_where_there_is_one(make):
-    m = Measurement(id="p/g/s", value=1.0, interval=Interval(0, 2))
+    m = Measurement(id="p/g/s", value=1.0, n=1, interval=Interval(0, 2))
     html = render(make([m], rules=[{"measurement": "p/g/s", "max": 5}, {"measurement": "q/g/s", "max": 5}]))
     assert '<a href="#m-p/g/s">' in html
     assert "#m-q" not in html

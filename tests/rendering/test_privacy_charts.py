@@ -297,7 +297,7 @@ def test_the_page_shows_charts_costs_and_what_epsilon_does_not_cover(report):
 def test_utilities_measured_in_different_ways_are_never_in_one_chart(make):
     def run(name, metric):
         utility = Measurement(
-            id=f"dp_sgd/{name}/utility", value=1.0, interval=Interval(0, 2), details={"metric": metric}
+            id=f"dp_sgd/{name}/utility", value=1.0, n=1, interval=Interval(0, 2), details={"metric": metric}
         )
         return [epsilon(id=f"dp_sgd/{name}/epsilon"), utility]
 
