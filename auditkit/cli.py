@@ -42,7 +42,7 @@ app.add_typer(validate_app, name="validate")
 ReportFile = Annotated[Path, typer.Argument(help="A report.json.", show_default=False)]
 Baseline = Annotated[
     Path | None,
-    typer.Option(help="An earlier report.json, or a folder: then its newest one. For rules with max_worsening."),
+    typer.Option(help="An earlier report.json, or a folder: then its newest other one. For rules with max_worsening."),
 ]
 JUnit = Annotated[Path | None, typer.Option(help="Write the verdicts as JUnit XML.")]
 Summary = Annotated[Path | None, typer.Option(help="Write a Markdown summary, e.g. to $GITHUB_STEP_SUMMARY.")]
@@ -99,7 +99,7 @@ def run(
     outputs = Outputs(rules=config, annotations=annotations, as_json=as_json, **wanted)
     settings = load(config, model=model, overrides=set_ or ())
     folder = out or Path(settings.out)
-    before = _baseline(baseline)
+    before = _baseline(baseline, own=folder / "report.json")
     if notice := holds_nothing():
         print(one_line(notice), file=sys.stderr)
     with live.listening() as listener:
@@ -114,13 +114,13 @@ def run(
     raise typer.Exit(code)
 
 
-def _baseline(path: Path | None) -> AuditReport | None:
-    """The report to compare with; which one it is, is said on stderr."""
+def _baseline(path: Path | None, *, own: Path, judged: AuditReport | None = None) -> AuditReport | None:
+    """The report to compare the one at `own` with; which one it is, is said on stderr."""
     from auditkit.history import load_baseline
 
     if path is None:
         return None
-    report, said = load_baseline(path)
+    report, said = load_baseline(path, own=own, judged=judged)
     print(one_line(said), file=sys.stderr)
     return report
 
@@ -157,7 +157,7 @@ def gate(
     wanted = {"junit": junit, "summary": summary, "code_quality": code_quality}
     outputs = Outputs(rules=rules, annotations=annotations, as_json=as_json, **wanted)
     loaded = _report_of_ledger(report) if _is_ledger(report) else AuditReport.load(report)
-    verdicts = loaded.gate(load_rules(rules), baseline=_baseline(baseline))
+    verdicts = loaded.gate(load_rules(rules), baseline=_baseline(baseline, own=report, judged=loaded))
     judged = replace(loaded, verdicts=tuple(verdicts))
     code = conclusion.exit_code(judged)
     outputs.write(judged, code)

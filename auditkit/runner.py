@@ -160,7 +160,7 @@ def _measure(model: Model, probes: Sequence[Probe], seed: int, out: Path | None,
         seed=seed,
         runs=[o.run for o in outcomes],
         measurements=[m for o in outcomes for m in o.result.measurements],
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=datetime.now(UTC).isoformat(timespec="milliseconds"),
         _items=_items_table([item for o in outcomes for item in o.result.items]),
     )
 
