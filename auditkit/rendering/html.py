@@ -91,14 +91,17 @@ def render(report: AuditReport) -> str:
 
 
 def digest(report: AuditReport) -> str:
-    """The sha256 of the report's JSON in canonical form, which `auditkit verify` computes too.
+    """The sha256 of the report's JSON in canonical form, without `created` and the `seconds` of its runs.
 
-    "" where the report has no JSON form and so cannot be saved, for instance as its subject holds NaN.
+    These two differ between two runs of the same audit, which say the same. "" where the report has no JSON form and
+    so cannot be saved, for instance as its subject holds NaN.
     """
     from auditkit.integrity import canonical
 
+    content = {name: value for name, value in report.to_json().items() if name != "created"}
+    content["runs"] = [{name: value for name, value in run.items() if name != "seconds"} for run in content["runs"]]
     try:
-        return canonical.sha256(canonical.parse(json.dumps(report.to_json())))
+        return canonical.sha256(canonical.parse(json.dumps(content)))
     except (TypeError, ValueError):
         return ""
 
