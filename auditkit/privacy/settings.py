@@ -28,7 +28,7 @@ def check_delta(delta: float, units: int) -> None:
 
 
 def check_noise_multiplier(noise_multiplier: float) -> None:
-    """Raise PrivacySettingError unless `noise_multiplier` is at most 1e6, and more than no accountant can tell from 0."""
+    """Raise PrivacySettingError unless `noise_multiplier` is in [1e-9, 1e6]: less, no accountant can tell from 0."""
     if not LEAST_NOISE_MULTIPLIER <= noise_multiplier <= LARGEST:
         raise PrivacySettingError(
             f"noise_multiplier = {noise_multiplier}; expected {LEAST_NOISE_MULTIPLIER:g} to {LARGEST:g}, "
@@ -40,8 +40,8 @@ def check_max_grad_norm(max_grad_norm: float) -> None:
     """Raise PrivacySettingError unless `max_grad_norm` is positive and at most 1e6."""
     if not 0 < max_grad_norm <= LARGEST:
         raise PrivacySettingError(
-            f"max_grad_norm = {max_grad_norm}; expected a positive number up to {LARGEST:g}, for instance 1.0: it is the "
-            "norm that every unit's gradient is clipped to"
+            f"max_grad_norm = {max_grad_norm}; expected a positive number up to {LARGEST:g}, for instance 1.0: it is "
+            "the norm that every unit's gradient is clipped to"
         )
 
 

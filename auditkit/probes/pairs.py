@@ -23,6 +23,7 @@ from auditkit.models.protocols import FillsMask, ScoresText
 from auditkit.probes.base import ItemScore, Planned, ProbeResult
 from auditkit.probes.evidence import (
     adjust_p_values,
+    check_null_items,
     extremes,
     null_of,
     of_random_weights,
@@ -67,6 +68,7 @@ class StereotypePairs:
     source: ClassVar[str] = "Nangia et al. 2020 (CrowS-Pairs)"
 
     def __post_init__(self) -> None:
+        check_null_items(self.null_items)
         unknown = ", ".join(sorted(set(self.methods) - set(METHOD_NAMES)))
         if unknown:
             raise InputError(f"unknown method {unknown}; known: {', '.join(METHOD_NAMES)}")

@@ -21,7 +21,7 @@ from auditkit.errors import DataError, MissingCapability, VocabularyError
 from auditkit.measurement import Measurement
 from auditkit.models.protocols import FillsMask, Floats, MaskQuery, ScoresText
 from auditkit.probes.base import ItemScore, ProbeResult
-from auditkit.probes.evidence import random_weights_nulls, subset
+from auditkit.probes.evidence import check_null_items, random_weights_nulls, subset
 
 TEMPLATES = (
     ("The {} said that", "was late for the meeting."),
@@ -88,6 +88,9 @@ class PronounGap:
 
     needs: ClassVar[tuple[type, ...]] = (FillsMask, ScoresText)
     source: ClassVar[str] = "Rudinger et al. 2018; Kurita et al. 2019"
+
+    def __post_init__(self) -> None:
+        check_null_items(self.null_items)
 
     def measure(self, model: Any, rng: np.random.Generator) -> ProbeResult:
         """Slope, mean gap and correlation, with intervals over occupations."""
