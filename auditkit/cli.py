@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from auditkit import __version__, cli_compare, cli_evidence, cli_evidence_map, extras, plain_text
+from auditkit import __version__, cli_compare, cli_evidence, cli_evidence_map, extras, plain_text, standard_streams
 from auditkit.errors import AuditkitError, InputError, UnknownName
 from auditkit.rendering.formatting import one_line
 
@@ -58,15 +58,16 @@ ListOf = Annotated[str, typer.Argument(metavar="probes|models|datasets", help="W
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point: an error in the user's input is one clear message on stderr and exit code 2."""
     sys.path.append(os.getcwd())  # so that `my_probe:MyProbe` finds a file beside audit.yaml; last, to shadow nothing
-    plain_text.use()
-    try:
-        app(args=args, prog_name="auditkit")
-    except (AuditkitError, ModuleNotFoundError) as error:
-        e = error if isinstance(error, AuditkitError) else extras.missing(error)
-        if e is None:
-            raise
-        print("\n".join(f"auditkit: {one_line(line)}" for line in str(e).splitlines()), file=sys.stderr)
-        sys.exit(2)
+    with standard_streams.unbreakable():
+        plain_text.use()
+        try:
+            app(args=args, prog_name="auditkit")
+        except (AuditkitError, ModuleNotFoundError) as error:
+            e = error if isinstance(error, AuditkitError) else extras.missing(error)
+            if e is None:
+                raise
+            print("\n".join(f"auditkit: {one_line(line)}" for line in str(e).splitlines()), file=sys.stderr)
+            sys.exit(2)
 
 
 @app.callback(invoke_without_command=True)
@@ -149,7 +150,7 @@ def gate(
     """Judge a report, or the epsilon that a private training has spent."""
     from dataclasses import replace
 
-    from auditkit import conclusion
+    from auditkit import conclusion, idle_limits
     from auditkit.config import load_rules
     from auditkit.outputs import Outputs
     from auditkit.report import AuditReport
@@ -157,7 +158,10 @@ def gate(
     wanted = {"junit": junit, "summary": summary, "code_quality": code_quality}
     outputs = Outputs(rules=rules, annotations=annotations, as_json=as_json, **wanted)
     loaded = _report_of_ledger(report) if _is_ledger(report) else AuditReport.load(report)
-    verdicts = loaded.gate(load_rules(rules), baseline=_baseline(baseline, own=report, judged=loaded))
+    limits = load_rules(rules)
+    for remark in idle_limits.remarks(loaded, limits):
+        print(one_line(f"warning: {remark}"), file=sys.stderr)
+    verdicts = loaded.gate(limits, baseline=_baseline(baseline, own=report, judged=loaded))
     judged = replace(loaded, verdicts=tuple(verdicts))
     code = conclusion.exit_code(judged)
     outputs.write(judged, code)

@@ -229,7 +229,7 @@ def evaluate(
     comparison = Comparison(report, baseline)
     verdicts: list[Verdict] = []
     for rule in _as_rules(rules):
-        matched = _matches(report, rule.measurement)
+        matched = matches(report, rule.measurement)
         if not matched:
             verdicts.append(_error(rule, rule.measurement, _no_match(report, rule.measurement)))
         verdicts += [_judge(rule, m, len(matched), comparison) for m in matched]
@@ -307,7 +307,7 @@ def _error(rule: Rule, measurement: str, why: str) -> Verdict:
     )
 
 
-def _matches(report: AuditReport, pattern: str) -> list[Measurement]:
+def matches(report: AuditReport, pattern: str) -> list[Measurement]:
     """The measurement of this id, else those that fit the pattern."""
     exact = [m for m in report.measurements if m.id == pattern]
     return exact or [m for m in report.measurements if fnmatchcase(m.id, pattern)]
