@@ -1,4 +1,4 @@
-"""Limits that no value can break: at most 100 of a percentage, at least 0 of a share. Such a rule passes whatever it is.
+"""Limits that no value can break, at most 100 of a percentage, at least 0 of a share: such a rule always passes.
 
 Of a measurement without such a range (nats, seconds, log odds), or whose value shows that it has none, nothing is said.
 """

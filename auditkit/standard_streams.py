@@ -53,7 +53,7 @@ def unbreakable() -> Iterator[None]:
     """Within, writing to stdout and stderr raises nothing; nor does Python's own flush when the process ends."""
     before = sys.stdout, sys.stderr
     err = Unbreakable(sys.stderr or _nowhere())
-    sys.stdout, sys.stderr = Unbreakable(sys.stdout or _nowhere(), err), err  # type: ignore[assignment, arg-type]
+    sys.stdout, sys.stderr = Unbreakable(sys.stdout or _nowhere(), err), err  # type: ignore[arg-type]
     try:
         yield
     finally:

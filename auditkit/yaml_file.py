@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -25,11 +25,6 @@ _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
 class _Loader(yaml.SafeLoader):
     """The safe subset without its traps: a repeated key is an error, a number is decimal, and a date is text."""
-
-    yaml_implicit_resolvers: ClassVar = {
-        first: [entry for entry in entries if entry[0] != _TIMESTAMP]
-        for first, entries in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """YAML lets a later key silently replace an earlier one, also where the two are only read alike: 1 and 0x1."""
@@ -56,6 +51,10 @@ class _Loader(yaml.SafeLoader):
         return value
 
 
+_Loader.yaml_implicit_resolvers = {
+    first: [entry for entry in entries if entry[0] != _TIMESTAMP]
+    for first, entries in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.number)
 _Loader.add_constructor("tag:yaml.org,2002:float", _Loader.number)
 

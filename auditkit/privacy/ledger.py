@@ -209,12 +209,12 @@ class Ledger:
             LedgerError: no settings yet, or no step: that nothing was spent says nothing about a trained model.
             AccountantsDisagree: as `cost`.
         """
-        cost = self.cost()
-        if not self.steps:
+        if self.entries and not self.steps:
             raise LedgerError(
                 f"{self.path}: steps = 0; a training that took no step has spent nothing, so no epsilon is claimed: "
                 "give the ledger of the training that made the model"
             )
+        cost = self.cost()
         details = {
             "delta": cost.delta,
             "unit of privacy": cost.unit,

@@ -14,7 +14,7 @@ from auditkit import stats
 from auditkit.errors import DataError, InputError
 from auditkit.measurement import Measurement
 from auditkit.models.protocols import Floats, Model
-from auditkit.probes.base import ItemScore
+from auditkit.probes.base import ItemScore, ProbeResult
 
 MAX_EXACT = 200_000
 DRAWS = 20_000
@@ -118,6 +118,11 @@ def extremes(rows: Sequence[Mapping[str, Any]], center: float = 0.0, k: int = 6)
     """The `k` rows ({"a", "b", "score", "group"}) whose score lies farthest from `center`, farthest first."""
     farthest = sorted(rows, key=lambda r: -abs(r["score"] - center))[:k]
     return [{**r, "score": round(r["score"], 3)} for r in farthest]
+
+
+def with_data(found: ProbeResult, sha256: str) -> ProbeResult:
+    """The same with the hash of the data in every measurement's details: only like data are compared."""
+    return ProbeResult([m.with_details(data_sha256=sha256) for m in found.measurements], found.items)
 
 
 def check_null_items(null_items: int) -> None:

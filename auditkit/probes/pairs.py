@@ -30,6 +30,7 @@ from auditkit.probes.evidence import (
     sign_flip_test,
     summarize,
     undefined,
+    with_data,
 )
 from auditkit.probes.pair_scores import (
     CAUSAL_METHODS,
@@ -80,7 +81,8 @@ class StereotypePairs:
         some = some_of_each_group(pairs, self.null_items, rng)
         nulls = of_random_weights(model, lambda random: self.score(random, [pairs[i] for i in some]))
         source = f"{self.source}; data: {dataset.name}"
-        return _Summary(self.id, pairs, scores, some, nulls, model.describe()["weights_sha256"], rng, source).result()
+        summary = _Summary(self.id, pairs, scores, some, nulls, model.describe()["weights_sha256"], rng, source)
+        return with_data(summary.result(), dataset.sha256)
 
     def planned(self) -> dict[str, Planned]:
         """Of the score over all pairs and of each group's."""
