@@ -58,7 +58,7 @@ def look_at(report: Path, signed: str | None) -> Page:
     except ModuleNotFoundError as e:
         if signed:
             return Page(page, change=f"{page.name}: changed")
-        return Page(page, notice=f"{page.name} was not checked: drawing it again needs {e.name or 'jinja2'}")
+        return Page(page, notice=f"{page.name} was not checked, as it cannot be drawn again here: {e}; install jinja2")
     except InputError as e:
         return Page(page, change=f"{page.name}: cannot be compared, as the report cannot be drawn: {e}")
     found = page.read_bytes()
