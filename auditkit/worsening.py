@@ -116,13 +116,15 @@ def shared_items(then: pd.DataFrame, now: pd.DataFrame, *, none: str) -> pd.Inde
     """The items that both tables have, which `items_of` gave; `none` is said where there is none.
 
     Raises:
-        NotJudged: too few for the rest of either table not to matter.
+        NotJudged: too few for the rest of either table not to matter, or other covariates of the same items.
     """
     shared = now.index.intersection(then.index)
     if shared.empty:
         raise NotJudged(f"{none}; audit both models on the same data")
     if why := comparability.too_few_shared(len(shared), len(now), len(then)):
         raise NotJudged(f"cannot be compared: {why}")
+    if not then.loc[shared, "x"].astype(float).equals(now.loc[shared, "x"].astype(float)):
+        raise NotJudged("cannot be compared: x, which the value is a slope or correlation on, is not the same")
     return shared
 
 

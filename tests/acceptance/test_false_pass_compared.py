@@ -138,6 +138,19 @@ def test_one_shared_item_of_400_is_no_comparison(cli):
     assert "only 1 of 400" in said
 
 
+def test_a_slope_on_another_covariate_is_no_comparison(cli):
+    for name, created, turned in (("before.json", EARLIER, -1), ("report.json", LATER, 1)):
+        report = AuditReport.load(audited(name=name, created=created, data=""))
+        x = pd.Series([turned * float(i % 2) for i in range(N)])
+        (m,) = report.measurements
+        m = replace(m, value=turned * 100.0, interval=Interval(turned * 100.0, turned * 100.0))
+        replace(report, measurements=[m], _items=report.items.assign(x=x)).save(name)
+    Path("rules.yaml").write_text(WORSE)
+    args = ("gate", "report.json", "--rules", "rules.yaml", "--baseline", "before.json", "--summary", "s.md")
+    assert cli(*args)[0] == 3
+    assert "x, which the value is a slope or correlation on, is not the same" in Path("s.md").read_text()
+
+
 @pytest.mark.parametrize(
     "change",
     [{}, {"n": 380}, {"weights": "99"}, {"version": "0.9.3"}, {"options": {"methods": ["metric"], "null_items": 2}}],
