@@ -46,7 +46,7 @@ def facts(before: AuditReport, after: AuditReport) -> list[Fact]:
 def probe_changes(before: AuditReport, after: AuditReport) -> list[ProbeChange]:
     """New, lost and changed probes, in the order in which the reports ran them."""
     old, new = ({run.probe: run for run in report.runs} for report in (before, after))
-    options = _options(before), _options(after)
+    options = [{id: given for id, (_, given) in probes_asked(report).items()} for report in (before, after)]
     found = []
     for probe in dict.fromkeys([*old, *new]):
         sides = [_went(runs.get(probe), given.get(probe, {})) for runs, given in zip((old, new), options, strict=True)]
@@ -54,6 +54,22 @@ def probe_changes(before: AuditReport, after: AuditReport) -> list[ProbeChange]:
             found.append(ProbeChange("lost" if probe in old else "new", probe, *sides))
         elif sides[0] != sides[1]:
             found.append(ProbeChange("changed", probe, *sides))
+    return found
+
+
+def probes_asked(report: AuditReport) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """Of each probe by its id: its registered name or `module:Class`, and its options.
+
+    A configuration says it as `- name: {...}` or as `{spec: name, options: {...}}`.
+    """
+    entries = report.config.get("probes")
+    found: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    seen: Counter[str] = Counter()
+    for entry in entries if isinstance(entries, list | tuple) else ():
+        kind, options = _named(entry)
+        id = str(options.get("id", kind))
+        seen[id] += 1
+        found[id if seen[id] == 1 else f"{id} ({seen[id]})"] = kind, options
     return found
 
 
@@ -67,7 +83,7 @@ def _described(report: AuditReport) -> dict[str, str]:
         "subject": report.subject,
         "data": _data(report),
         "environment": report.environment,
-        "config": {**report.config, "probes": _options(report)},
+        "config": {**report.config, "probes": {id: given for id, (_, given) in probes_asked(report).items()}},
         "seed": str(report.seed),
         "created": report.created,
     }
@@ -81,19 +97,6 @@ def _data(report: AuditReport) -> dict[str, str]:
         if data_hash(m):
             hashes.setdefault(m.probe, []).append(data_hash(m))
     return {probe: ", ".join(dict.fromkeys(found)) for probe, found in hashes.items()}
-
-
-def _options(report: AuditReport) -> dict[str, Mapping[str, Any]]:
-    """The options of each probe by its id: `- name: {...}` or `{spec: name, options: {...}}` in the configuration."""
-    entries = report.config.get("probes")
-    found: dict[str, Mapping[str, Any]] = {}
-    seen: Counter[str] = Counter()
-    for entry in entries if isinstance(entries, list | tuple) else ():
-        name, options = _named(entry)
-        name = str(options.get("id", name))
-        seen[name] += 1
-        found[name if seen[name] == 1 else f"{name} ({seen[name]})"] = options
-    return found
 
 
 def _named(entry: Any) -> tuple[str, Mapping[str, Any]]:

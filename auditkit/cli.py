@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from auditkit import __version__, cli_compare, cli_evidence, cli_evidence_map, extras, plain_text
+from auditkit import __version__, cli_compare, cli_evidence, cli_evidence_map, extras, plain_text, standard_streams
 from auditkit.errors import AuditkitError, InputError, UnknownName
 from auditkit.rendering.formatting import one_line
 
@@ -42,7 +42,7 @@ app.add_typer(validate_app, name="validate")
 ReportFile = Annotated[Path, typer.Argument(help="A report.json.", show_default=False)]
 Baseline = Annotated[
     Path | None,
-    typer.Option(help="An earlier report.json, or a folder: then its newest one. For rules with max_worsening."),
+    typer.Option(help="An earlier report.json, or a folder: then its newest other one. For rules with max_worsening."),
 ]
 JUnit = Annotated[Path | None, typer.Option(help="Write the verdicts as JUnit XML.")]
 Summary = Annotated[Path | None, typer.Option(help="Write a Markdown summary, e.g. to $GITHUB_STEP_SUMMARY.")]
@@ -58,15 +58,16 @@ ListOf = Annotated[str, typer.Argument(metavar="probes|models|datasets", help="W
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point: an error in the user's input is one clear message on stderr and exit code 2."""
     sys.path.append(os.getcwd())  # so that `my_probe:MyProbe` finds a file beside audit.yaml; last, to shadow nothing
-    plain_text.use()
-    try:
-        app(args=args, prog_name="auditkit")
-    except (AuditkitError, ModuleNotFoundError) as error:
-        e = error if isinstance(error, AuditkitError) else extras.missing(error)
-        if e is None:
-            raise
-        print("\n".join(f"auditkit: {one_line(line)}" for line in str(e).splitlines()), file=sys.stderr)
-        sys.exit(2)
+    with standard_streams.unbreakable():
+        plain_text.use()
+        try:
+            app(args=args, prog_name="auditkit")
+        except (AuditkitError, ModuleNotFoundError) as error:
+            e = error if isinstance(error, AuditkitError) else extras.missing(error)
+            if e is None:
+                raise
+            print("\n".join(f"auditkit: {one_line(line)}" for line in str(e).splitlines()), file=sys.stderr)
+            sys.exit(2)
 
 
 @app.callback(invoke_without_command=True)
@@ -99,7 +100,7 @@ def run(
     outputs = Outputs(rules=config, annotations=annotations, as_json=as_json, **wanted)
     settings = load(config, model=model, overrides=set_ or ())
     folder = out or Path(settings.out)
-    before = _baseline(baseline)
+    before = _baseline(baseline, own=folder / "report.json")
     if notice := holds_nothing():
         print(one_line(notice), file=sys.stderr)
     with live.listening() as listener:
@@ -114,13 +115,13 @@ def run(
     raise typer.Exit(code)
 
 
-def _baseline(path: Path | None) -> AuditReport | None:
-    """The report to compare with; which one it is, is said on stderr."""
+def _baseline(path: Path | None, *, own: Path, judged: AuditReport | None = None) -> AuditReport | None:
+    """The report to compare the one at `own` with; which one it is, is said on stderr."""
     from auditkit.history import load_baseline
 
     if path is None:
         return None
-    report, said = load_baseline(path)
+    report, said = load_baseline(path, own=own, judged=judged)
     print(one_line(said), file=sys.stderr)
     return report
 
@@ -149,7 +150,7 @@ def gate(
     """Judge a report, or the epsilon that a private training has spent."""
     from dataclasses import replace
 
-    from auditkit import conclusion
+    from auditkit import conclusion, idle_limits
     from auditkit.config import load_rules
     from auditkit.outputs import Outputs
     from auditkit.report import AuditReport
@@ -157,7 +158,10 @@ def gate(
     wanted = {"junit": junit, "summary": summary, "code_quality": code_quality}
     outputs = Outputs(rules=rules, annotations=annotations, as_json=as_json, **wanted)
     loaded = _report_of_ledger(report) if _is_ledger(report) else AuditReport.load(report)
-    verdicts = loaded.gate(load_rules(rules), baseline=_baseline(baseline))
+    limits = load_rules(rules)
+    for remark in idle_limits.remarks(loaded, limits):
+        print(one_line(f"warning: {remark}"), file=sys.stderr)
+    verdicts = loaded.gate(limits, baseline=_baseline(baseline, own=report, judged=loaded))
     judged = replace(loaded, verdicts=tuple(verdicts))
     code = conclusion.exit_code(judged)
     outputs.write(judged, code)
@@ -165,14 +169,12 @@ def gate(
 
 
 def _is_ledger(path: Path) -> bool:
-    """Whether `path` is a privacy ledger; anything unreadable is not, and is refused as a report."""
-    from auditkit.integrity import canonical
-
+    """Whether `path` is a privacy ledger, be it damaged; anything unreadable is not, and is refused as a report."""
     try:
-        content = canonical.read(path)
-    except InputError:
+        content = path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
         return False
-    return isinstance(content, dict) and "entries" in content and "measurements" not in content
+    return '"entries"' in content and '"measurements"' not in content
 
 
 def _report_of_ledger(path: Path) -> AuditReport:

@@ -49,7 +49,10 @@ def verify(
     signature: Annotated[Path | None, typer.Option(help="The attestation, where it is not beside the report.")] = None,
     key: Annotated[Path | None, typer.Option(help="The public key of who should have signed.")] = None,
 ) -> None:
-    """Check that a report is as it was signed; exit code 1 and each field that differs, if not."""
+    """Check that a report is as it was signed, and that its page shows it; exit code 1 and what differs, if not.
+
+    Compared are the files beside it too: its item scores and its page. Junit files, summaries and model cards are not.
+    """
     from auditkit import integrity
     from auditkit.rendering.formatting import one_line
 
@@ -62,6 +65,9 @@ def verify(
         typer.echo(f"  and {more} more")
     if found.intact:
         typer.echo(one_line(f"intact: {report}, {found.result}, {found.subject}, weights sha256 {found.weights}"))
+        typer.echo(one_line(f"compared: {', '.join(found.compared)}; other files are not covered by the signature"))
+    for notice in found.notices:
+        typer.echo(one_line(f"auditkit: {notice}"), err=True)
     if key is None:
         typer.echo("the signature was not checked (no --key): this finds accidents, not forgeries", err=True)
     raise typer.Exit(0 if found.intact else 1)

@@ -218,7 +218,8 @@ def explain(problem: ErrorDetails, *, known: Iterable[str], noun: str = "key") -
     given = shortened(repr(problem["input"]), 80)
     if problem["type"] == "model_type":
         return f"{place}: expected a name or a mapping, got {given}"
-    return f"{place}: {problem['msg'][0].lower()}{problem['msg'][1:]}, got {given}"
+    hint = "; YAML reads yes, no, on and off as true and false: put it in quotes" * isinstance(problem["input"], bool)
+    return f"{place}: {problem['msg'][0].lower()}{problem['msg'][1:]}, got {given}{hint}"
 
 
 def _shape_problems(data: Mapping[str, Any]) -> Iterator[str]:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from auditkit.coherence import silent
 from auditkit.errors import ConfigError, ReportError, UnknownName
 from auditkit.measurement import Interval, Measurement, is_finite, refuse_wrong_types
+from auditkit.rendering.formatting import shortened
 from auditkit.worsening import Comparison, NotJudged
 
 if TYPE_CHECKING:
@@ -247,7 +248,7 @@ def evaluate(
     comparison = Comparison(report, baseline)
     verdicts: list[Verdict] = []
     for rule in _as_rules(rules):
-        matched = _matches(report, rule.measurement)
+        matched = matches(report, rule.measurement)
         if not matched:
             verdicts.append(_error(rule, rule.measurement, _no_match(report, rule.measurement)))
         verdicts += [_judge(rule, m, len(matched), comparison) for m in matched]
@@ -327,7 +328,7 @@ def _error(rule: Rule, measurement: str, why: str) -> Verdict:
     )
 
 
-def _matches(report: AuditReport, pattern: str) -> list[Measurement]:
+def matches(report: AuditReport, pattern: str) -> list[Measurement]:
     """The measurement of this id, else those that fit the pattern."""
     exact = [m for m in report.measurements if m.id == pattern]
     return exact or [m for m in report.measurements if fnmatchcase(m.id, pattern)]
@@ -364,7 +365,7 @@ def _problems(rule: Rule) -> Iterator[str]:
         yield f"measurement {rule.measurement!r}; expected an id or a pattern"
     given = {name: getattr(rule, name) for name in CRITERIA if getattr(rule, name) is not None}
     numbers = {name: value for name, value in given.items() if _is_number(value)}
-    yield from (f"{name} {value!r}; expected a finite number" for name, value in given.items() if name not in numbers)
+    yield from (_not_a_number(name, value) for name, value in given.items() if name not in numbers)
     if len({CRITERIA[name] for name in given}) != 1:
         named = ", ".join(given) or "none"
         yield f"expected one criterion: min and/or max, or equivalent_to with margin, or max_worsening; given {named}"
@@ -383,3 +384,25 @@ def _problems(rule: Rule) -> Iterator[str]:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and is_finite(value)
+
+
+def _not_a_number(name: str, value: Any) -> str:
+    """What is wrong with a limit; for what only YAML 1.1 does not read as a number, how to write it."""
+    hint = ""
+    if isinstance(value, bool):
+        hint = ": YAML reads yes, no, on and off as true and false"
+    elif isinstance(value, str) and (written := _as_yaml(value)):
+        hint = f", and this is text: write {written}, without quotes"
+    return f"{name} {shortened(repr(value), 60)}; expected a finite number{hint}"
+
+
+def _as_yaml(text: str) -> str:
+    """The number that a text looks like, as YAML 1.1 wants it, with a dot before an exponent; "" where it is none."""
+    try:
+        number = float(text)
+    except ValueError:
+        return ""
+    if not math.isfinite(number):
+        return ""
+    mantissa, exponent, power = repr(number).removesuffix(".0").partition("e")
+    return f"{mantissa if '.' in mantissa or not exponent else mantissa + '.0'}{exponent}{power}"

@@ -10,11 +10,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from auditkit.changes import data_hash
+from auditkit.comparability import no_baseline
 from auditkit.errors import InputError, ReportError
 from auditkit.measurement import Measurement
 from auditkit.report import AuditReport
 
 FILE = "report.json"
+OWN = "the report that is to be compared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,8 @@ class Point:
     changed: Sequence[str]
 
 
-def collect(folder: Path) -> History:
-    """Read every report.json under `folder`.
+def collect(folder: Path, own: Path | None = None) -> History:
+    """Read every report.json under `folder`, but for the one at `own`.
 
     Raises:
         InputError: no such folder, or none of its files can be read.
@@ -75,7 +77,8 @@ def collect(folder: Path) -> History:
     left_out: list[LeftOut] = []
     for path in sorted(folder.rglob(FILE)):
         name = path.relative_to(folder).as_posix()
-        found = _read(path, name, seen)
+        same = own is not None and path.resolve() == own.resolve()
+        found = LeftOut(name, OWN) if same else _read(path, name, seen)
         if isinstance(found, Entry):
             entries.append(found)
         else:
@@ -86,22 +89,41 @@ def collect(folder: Path) -> History:
     return History(str(folder), sorted(entries, key=lambda e: (e.created, e.path)), left_out)
 
 
-def load_baseline(path: Path) -> tuple[AuditReport, str]:
-    """The report at `path` or, where that is a folder, the newest one in it; and a sentence that says which it is.
+def load_baseline(path: Path, *, own: Path | None = None, judged: AuditReport | None = None) -> tuple[AuditReport, str]:
+    """The report at `path` or, where that is a folder, the newest one in it that can be an earlier one.
+
+    Args:
+        path: a report.json, or a folder.
+        own: where the report that is to be compared lies, or will lie: in a folder, passed over.
+        judged: the report that is to be compared, where it is there already: its copies are passed over too.
+
+    Returns:
+        The report, and a sentence that says which it is, and which newer ones it is not and why.
 
     Raises:
-        InputError: no such file or folder, or a folder without a report.
+        InputError: no such file or folder, or a folder without an earlier report.
         ReportError: the report is damaged.
     """
     if not path.exists():
         raise InputError(f"no report at {path}; give a report.json or a folder of them, or no baseline if none is yet")
     if not path.is_dir():
         return AuditReport.load(path), f"baseline: {path}"
-    history = collect(path)
-    newest = history.entries[-1]
-    skipped = f"; {len(history.left_out)} other files were left out" if history.left_out else ""
-    where = path / newest.path
-    return newest.report, f"baseline: {where}, newest of {len(history.entries)} ({newest.report.created}){skipped}"
+    history = collect(path, own)
+    passed = [f"{file.path}: {OWN}" for file in history.left_out if file.reason == OWN]
+    for entry in reversed(history.entries):
+        why = no_baseline(entry.report, judged)
+        if not why:
+            return entry.report, _chosen(path / entry.path, entry, history, passed)
+        passed.append(f"{entry.path} {why}")
+    raise InputError(f"no earlier report under {path}: {'; '.join(passed)}")
+
+
+def _chosen(where: Path, entry: Entry, history: History, passed: Sequence[str]) -> str:
+    """Which report was chosen, of how many, and what was not."""
+    unused = len(history.left_out) - sum(file.reason == OWN for file in history.left_out)
+    more = [f"{unused} other files were left out"] * bool(unused) + [f"passed over {name}" for name in passed]
+    said = f"baseline: {where}, newest of {len(history.entries)} ({entry.report.created})"
+    return "; ".join([said, *more])
 
 
 def series(history: History, pattern: str = "*") -> dict[str, list[Point]]:

@@ -163,11 +163,15 @@ def _option_problems(cls: type, options: Mapping[str, Any]) -> list[str]:
     from auditkit.config import explain
 
     try:
-        _option_model(cls).model_validate(options)
+        read = _option_model(cls).model_validate(options)
     except ValidationError as e:
         known = [f.name for f in dataclasses.fields(cls) if f.init]
         return [explain(problem, known=known, noun="option") for problem in e.errors(include_url=False)]
-    return []
+    return [
+        f"{name}: expected a number, got {given!r}; YAML reads yes, no, on and off as true and false"
+        for name, given in options.items()
+        if isinstance(given, bool) and type(getattr(read, name)) in (int, float)  # pydantic takes yes for 1
+    ]
 
 
 @cache

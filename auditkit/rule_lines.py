@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from auditkit import yaml_file
 from auditkit.errors import ConfigError
 from auditkit.gate import Rule
 
@@ -28,4 +29,4 @@ def shown_path(path: Path) -> str:
 
 
 def _rule(node: yaml.Node) -> Rule:
-    return Rule.from_mapping(yaml.safe_load(yaml.serialize(node)))
+    return Rule.from_mapping(yaml_file.parse(yaml.serialize(node), where="rule"))

@@ -31,7 +31,7 @@ class Listener:
     """Is told how a run proceeds. Every method does nothing; override what you need."""
 
     def warned(self, warning: str) -> None:
-        """Before the model is loaded: a rule that no model can be expected to pass, in one sentence."""
+        """A rule that no model can be expected to pass (before the model is loaded), or to break (after the run)."""
 
     def run_started(self, subject: Mapping[str, Any], probes: Sequence[str]) -> None:
         """The model is loaded; `probes` are the ids to come."""
@@ -87,7 +87,7 @@ def run(
     loaded = _load_model(**settings.model.model_dump())
     report = _measure(loaded, probes, settings.seed, folder, listener)
     report = replace(report, config={**report.config, "model": settings.model.model_dump(), "gate": settings.gate})
-    return _conclude(report, rules, before, folder)
+    return _conclude(report, rules, before, folder, listener)
 
 
 def audit(
@@ -123,7 +123,7 @@ def audit(
     loaded = _load_model(model) if isinstance(model, str) else model
     report = _measure(loaded, built, seed, folder, listener)
     report = replace(report, config={**report.config, "gate": [rule.to_json() for rule in rules]})
-    return _conclude(report, rules, None, folder)
+    return _conclude(report, rules, None, folder, listener)
 
 
 def _warn(listener: Listener, probes: Sequence[Probe], rules: Sequence[Rule]) -> None:
@@ -161,15 +161,19 @@ def _measure(model: Model, probes: Sequence[Probe], seed: int, out: Path | None,
         seed=seed,
         runs=[o.run for o in outcomes],
         measurements=[m for o in outcomes for m in o.result.measurements],
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=datetime.now(UTC).isoformat(timespec="milliseconds"),
         _items=_items_table([item for o in outcomes for item in o.result.items]),
     )
 
 
 def _conclude(
-    report: AuditReport, rules: Sequence[Rule], baseline: AuditReport | None, out: Path | None
+    report: AuditReport, rules: Sequence[Rule], baseline: AuditReport | None, out: Path | None, listener: Listener
 ) -> AuditReport:
     """Judge and write. The checkpoints of a run with a crashed probe stay, so that only this one is repeated."""
+    from auditkit import idle_limits
+
+    for remark in idle_limits.remarks(report, rules):
+        listener.warned(remark)
     if rules:
         report = replace(report, verdicts=tuple(report.gate(rules, baseline=baseline)))
     if out is not None:

@@ -1,7 +1,8 @@
 """How much farther from its ideal a measurement is than in an earlier report, compared item by item.
 
 Two reports on the same items are paired: what makes an item hard for both models cancels, so far smaller changes are
-found than by comparing two intervals. Items that only one of the two reports has are left out, and counted.
+found than by comparing two intervals. Items that only one of the two reports has are left out, and counted; what else
+must be the same for a comparison, `auditkit.comparability` says.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from auditkit import comparability
 from auditkit.errors import DataError, MissingExtra
 from auditkit.measurement import Interval, Measurement
 
@@ -58,22 +60,22 @@ class Comparison:
         uncertain the interval is wider than need be, never narrower.
 
         Raises:
-            NotJudged: no baseline, no ideal, no value, no item shared, items that do not give the value reported, or
-                nothing installed to read them with.
+            NotJudged: no baseline or the report itself, no ideal, no value, another probe, unit or anything else that
+                makes the two unlike, too few items shared, items that do not give the value reported, or nothing
+                installed to read them with.
             ReportError: a table of item scores is damaged.
         """
-        before, ideal = self._before(m), m.ideal
+        (baseline, before), ideal = self._before(m), m.ideal
         if ideal is None:
             raise NotJudged("has no ideal value, so that better and worse are not defined; use min and max")
+        refuse_unlike(baseline, before, self.report, m)
         now, then = items_of(self._tables[0], m, "this report"), items_of(self._tables[1], before, "the baseline")
 
         import numpy as np  # where there are tables, there is numpy
 
         from auditkit.probes.base import generator
 
-        shared = np.sort(now.index.intersection(then.index).to_numpy())
-        if not len(shared):
-            raise NotJudged("has no item in common with the baseline; audit both models on the same data")
+        shared = np.sort(shared_items(then, now, none="has no item in common with the baseline").to_numpy())
         note = f"; {len(shared)} items shared, {len(now) - len(shared)} only here, {len(then) - len(shared)} only there"
         now, then = now.loc[shared], then.loc[shared]
         here, there = estimate(now, m) - ideal, estimate(then, m) - ideal
@@ -89,17 +91,41 @@ class Comparison:
         interval = Interval(change.low + constant, change.high + constant, change.level, f"paired {change.method}")
         return Worsening(abs(here) - abs(there), interval, len(shared), note)
 
-    def _before(self, m: Measurement) -> Measurement:
-        """The same measurement in the baseline."""
+    def _before(self, m: Measurement) -> tuple[AuditReport, Measurement]:
+        """The baseline, and the same measurement in it."""
         if self.baseline is None:
             raise NotJudged("needs a baseline report, and none was given")
+        if why := comparability.no_baseline(self.baseline, self.report):
+            raise NotJudged(f"cannot be compared: the baseline {why}")
         before = next((b for b in self.baseline.measurements if b.id == m.id), None)
         if before is None:
             raise NotJudged("is not in the baseline report")
         for which, found in (("", m), (" in the baseline", before)):
             if found.value is None:
                 raise NotJudged(f"is {found.status}{which}: {found.details.get('reason', 'no reason given')}")
-        return before
+        return self.baseline, before
+
+
+def refuse_unlike(before: AuditReport, was: Measurement, now: AuditReport, found: Measurement) -> None:
+    """Raise NotJudged, with what differs, unless `was` in `before` and `found` in `now` measure the same."""
+    if unlike := comparability.differences(before, was, now, found):
+        raise NotJudged(f"cannot be compared, like with like only: {'; '.join(unlike)}")
+
+
+def shared_items(then: pd.DataFrame, now: pd.DataFrame, *, none: str) -> pd.Index:
+    """The items that both tables have, which `items_of` gave; `none` is said where there is none.
+
+    Raises:
+        NotJudged: too few for the rest of either table not to matter, or other covariates of the same items.
+    """
+    shared = now.index.intersection(then.index)
+    if shared.empty:
+        raise NotJudged(f"{none}; audit both models on the same data")
+    if why := comparability.too_few_shared(len(shared), len(now), len(then)):
+        raise NotJudged(f"cannot be compared: {why}")
+    if not then.loc[shared, "x"].astype(float).equals(now.loc[shared, "x"].astype(float)):
+        raise NotJudged("cannot be compared: x, which the value is a slope or correlation on, is not the same")
+    return shared
 
 
 def table_of(report: AuditReport) -> Table:

@@ -155,7 +155,7 @@ class Order(Listener):
 
 def test_a_run_is_warned_before_the_model_is_loaded_and_goes_on():
     listener = Order()
-    probe = StereotypePairs(groups=("gender",), methods=("aul",), null_items=1)
+    probe = StereotypePairs(groups=("gender",), methods=("aul",), null_items=2)
     gate = [{"measurement": SCORE, "equivalent_to": 50, "margin": 0.5}]
     report = ak.audit(FakeMaskedLM(), [probe], gate=gate, listener=listener)
     assert listener.told == ["gate[0]", "started"]

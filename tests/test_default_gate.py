@@ -44,7 +44,7 @@ class Decides(FakeCausalLM):
 
 def outcomes(model: Decides) -> dict[str, set[str]]:
     """What each rule of audit.yaml says of `model`, measured by the real probes."""
-    probes = [StereotypePairs(methods=("total",), null_items=1), PronounGap(null_items=4)]
+    probes = [StereotypePairs(methods=("total",), null_items=2), PronounGap(null_items=4)]
     found: dict[str, set[str]] = {}
     for verdict in ak.audit(model, probes, gate=SETTINGS.gate).verdicts:
         found.setdefault(verdict.rule.measurement, set()).add(verdict.outcome)

@@ -371,10 +371,10 @@ def test_correlations_over_items_of_one_writer_are_not_compared():
 
 def test_only_shared_items_are_compared_and_the_others_are_counted():
     baseline, now = two_models(np.random.default_rng(4), 55, 75)
-    noisy = np.concatenate([now.items["value"], np.full(100, 50.0)])  # a hundred items that the baseline lacks
+    noisy = np.concatenate([now.items["value"], np.full(50, 50.0)])  # fifty items that the baseline lacks
     verdict = worse(audited(noisy), baseline)
     assert (verdict.outcome, verdict.n) == ("FAIL", 600)
-    assert "600 items shared, 100 only here, 0 only there" in verdict.explanation
+    assert "600 items shared, 50 only here, 0 only there" in verdict.explanation
     assert verdict.value == worse(now, baseline).value
 
 

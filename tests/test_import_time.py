@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LIGHT = ["errors", "measurement", "progress", "stats", "gate", "report", "config", "plugins", "console", "cli"]
 LIGHT += ["conclusion", "outputs", "changes", "history", "plain_text", "rule_lines", "cli_compare", "attainability"]
+LIGHT += ["comparability", "idle_limits", "standard_streams", "worsening", "yaml_file"]
 RENDERING = sorted(f"rendering.{p.stem}" for p in (ROOT / "auditkit" / "rendering").glob("[!_]*.py"))
 
 

@@ -3,7 +3,9 @@
     sign(Path("report.json"), Path("key.pem"))                  # writes report.intoto.json
     verify(Path("report.json"), key=Path("key.pub.pem"))        # Verification(intact=True, ...)
 
-The signature says who vouches for which numbers about which weights, not that the numbers are right.
+Compared are the report, its item scores and its page, as far as they lie beside it. What else was drawn from a report
+(junit, a summary, a model card) is not. The signature says who vouches for which numbers about which weights, not that
+the numbers are right.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ from typing import Any
 
 from auditkit.errors import InputError, ReportError
 from auditkit.integrity import canonical, envelope
-from auditkit.integrity.attestation import ITEMS, PREDICATE, REPORT, STATEMENT, file_sha256, statement
+from auditkit.integrity.attestation import ITEMS, PAGE, PREDICATE, REPORT, STATEMENT, file_sha256, statement
 from auditkit.integrity.fingerprint import Change, changes
+from auditkit.integrity.page import digest_to_sign, look_at
 from auditkit.report import AuditReport, items_path, write_atomically
 
 __all__ = ["Change", "Verification", "sign", "signature_path", "verify"]
@@ -34,6 +37,8 @@ class Verification:
         subject: name of the model.
         weights: sha256 of the weights that the attestation is about.
         result: "PASSED", "WARNED" or "FAILED".
+        compared: the names of the files that were compared.
+        notices: what could not be compared, and why.
     """
 
     changes: Sequence[str]
@@ -41,6 +46,8 @@ class Verification:
     subject: str
     weights: str
     result: str
+    compared: Sequence[str] = ()
+    notices: Sequence[str] = ()
 
     @property
     def intact(self) -> bool:
@@ -62,11 +69,12 @@ def sign(report: Path, key: Path, *, out: Path | None = None) -> Path:
         out: where to write the envelope, if not beside the report.
 
     Raises:
-        InputError: the key or the report is not usable, or the envelope cannot be written.
+        InputError: the key or the report is not usable, its page shows something else, or the envelope cannot be
+            written.
     """
     private = envelope.read_private(key)
     content = _read_report(report)
-    claim = statement(AuditReport.load(report), content, report)
+    claim = statement(AuditReport.load(report), content, report, digest_to_sign(report))
     sealed = envelope.seal(canonical.canonical(claim), private)
     path = out or signature_path(report)
     write_atomically(path, (json.dumps(sealed) + "\n").encode())
@@ -89,17 +97,21 @@ def verify(report: Path, *, signature: Path | None = None, key: Path | None = No
     sealed = _read_envelope(signature or signature_path(report))
     claim = _claim(envelope.payload_of(sealed))
     public = envelope.read_public(key) if key is not None else None
+    page = look_at(report, _digests(claim).get(PAGE))
     if public is not None and not envelope.is_signed_by(sealed, public):
         found = [f"the signature is not by the key {key}, or the attestation was changed after it was signed"]
     else:
-        found = _found(claim, content, report)
+        found = [*_found(claim, content, report), *([page.change] if page.change else [])]
     subject = claim["subject"][0]
+    files = {report: True, items_path(report): items_path(report).exists(), page.path: page.checked}
     return Verification(
         changes=found,
         signer=envelope.key_id(public) if public is not None else "",
         subject=str(subject.get("name", "")),
         weights=subject["digest"]["sha256"],
         result=claim["predicate"]["result"],
+        compared=[path.name for path, compared in files.items() if compared],
+        notices=[page.notice] if page.notice else [],
     )
 
 
@@ -124,7 +136,7 @@ def _claim(payload: bytes) -> dict[str, Any]:
             raise InputError(f"the envelope holds a {claim['predicateType']!r}; expected {PREDICATE!r}")
         _digest(claim["subject"][0]), claim["predicate"]["result"]
         about = _resources(claim)[REPORT]
-        _digest(about), about["annotations"]["fields"].items()
+        _digests(claim), about["annotations"]["fields"].items()
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as e:
         raise InputError(f"damaged attestation ({type(e).__name__}: {e}); sign the report again") from e
     return claim
@@ -156,6 +168,10 @@ def _differences(claim: Mapping[str, Any], content: Mapping[str, Any], path: Pat
 
 def _resources(claim: Mapping[str, Any]) -> dict[str, Any]:
     return {resource["name"]: resource for resource in claim["predicate"]["configuration"]}
+
+
+def _digests(claim: Mapping[str, Any]) -> dict[str, str]:
+    return {name: _digest(resource) for name, resource in _resources(claim).items()}
 
 
 def _digest(resource: Mapping[str, Any]) -> str:

@@ -20,17 +20,18 @@ from auditkit.report import AuditReport, items_path
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://in-toto.io/attestation/test-result/v0.1"
-REPORT, ITEMS, CONFIG = "report", "items", "config"
+REPORT, ITEMS, PAGE, CONFIG = "report", "items", "page", "config"
 WEIGHTS = "sha256 over name, dtype, shape and bytes of every tensor in memory, in name order; not that of a file"
 
 
-def statement(report: AuditReport, content: Mapping[str, Any], path: Path) -> dict[str, Any]:
+def statement(report: AuditReport, content: Mapping[str, Any], path: Path, page: str | None = None) -> dict[str, Any]:
     """The statement about a report.
 
     Args:
         report: the report.
         content: the same as it stands in the file.
         path: the file; its item scores lie beside it.
+        page: sha256 of the page that shows it, if there is one.
 
     Raises:
         ReportError: the report does not say which weights it is about.
@@ -39,7 +40,7 @@ def statement(report: AuditReport, content: Mapping[str, Any], path: Path) -> di
         "_type": STATEMENT,
         "subject": [_subject(report)],
         "predicateType": PREDICATE,
-        "predicate": {**test_results(report), "configuration": _configuration(report, content, path)},
+        "predicate": {**test_results(report), "configuration": _configuration(report, content, path, page)},
     }
 
 
@@ -77,12 +78,16 @@ def _subject(report: AuditReport) -> dict[str, Any]:
     return {"name": name, "digest": {"sha256": digest}, "annotations": {"digest": WEIGHTS}}
 
 
-def _configuration(report: AuditReport, content: Mapping[str, Any], path: Path) -> Sequence[dict[str, Any]]:
-    """What the result rests on: the report field by field, its item scores, the options as read, the data."""
+def _configuration(
+    report: AuditReport, content: Mapping[str, Any], path: Path, page: str | None
+) -> Sequence[dict[str, Any]]:
+    """What the result rests on: the report field by field, its item scores, its page, the options as read, the data."""
     fields = {"canonicalization": "RFC 8785", "auditkit": __version__, "fields": fingerprint(content)}
     found = [{**_described(REPORT, sha256(content)), "annotations": fields}]
     if (items := items_path(path)).exists():
         found.append(_described(ITEMS, file_sha256(items)))
+    if page is not None:
+        found.append(_described(PAGE, page))
     found.append(_described(CONFIG, sha256(content["config"])))
     return found + [_described(f"data of {probe}", digest) for probe, digest in data_hashes(report)]
 

@@ -7,6 +7,7 @@ the same double, plain from 1e-6 to 1e21, `1` and `1.0` alike.
 One rule goes beyond it, because RFC 8785 reads every number as a double: a number that a double cannot hold as it was
 written (an integer beyond 2**53, or digits past the ones a double needs) keeps all of its digits. A changed digit is
 then a change even where a double would round it away. A report as auditkit writes it has no such number, save a seed.
+And half of a surrogate pair, which RFC 8785 refuses but a model may write, stays the escape that JSON has for it.
 """
 
 from __future__ import annotations
@@ -66,10 +67,10 @@ def canonical(value: Any) -> bytes:
     """`value` in canonical form, UTF-8.
 
     Raises:
-        ValueError: NaN, an infinity, or half of a surrogate pair.
+        ValueError: NaN or an infinity.
         TypeError: not a JSON value.
     """
-    return _write(value).encode()
+    return _write(value).encode(errors="backslashreplace")
 
 
 def sha256(value: Any) -> str:

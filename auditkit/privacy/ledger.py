@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from auditkit.errors import AuditkitError, InputError, ReportError
 from auditkit.integrity import canonical
 from auditkit.measurement import Interval, Measurement
+from auditkit.privacy import ledger_file
 from auditkit.privacy.accounting import SOURCE, Phase, PrivacyCost, account, common_sampler, would_overspend
 from auditkit.privacy.sampling import PoissonSampler, Sampler, ShuffledSampler
 from auditkit.privacy.settings import (
@@ -27,6 +28,7 @@ from auditkit.privacy.settings import (
     check_noise_multiplier,
     check_target_epsilon,
 )
+from auditkit.rendering.formatting import shortened
 from auditkit.report import write_atomically
 
 SCHEMA = 1
@@ -201,7 +203,17 @@ class Ledger:
         return account(self._phases(), self.delta)
 
     def measurement(self, name: str = "dp_sgd") -> Measurement:
-        """Epsilon for the report and the gate, as `<name>/epsilon`: computed and not estimated, so of zero width."""
+        """Epsilon for the report and the gate, as `<name>/epsilon`: computed and not estimated, so of zero width.
+
+        Raises:
+            LedgerError: no settings yet, or no step: that nothing was spent says nothing about a trained model.
+            AccountantsDisagree: as `cost`.
+        """
+        if self.entries and not self.steps:
+            raise LedgerError(
+                f"{self.path}: steps = 0; a training that took no step has spent nothing, so no epsilon is claimed: "
+                "give the ledger of the training that made the model"
+            )
         cost = self.cost()
         details = {
             "delta": cost.delta,
@@ -271,29 +283,33 @@ def _sampler_policy(sampler: Sampler) -> str:
 def _read(path: Path) -> dict[str, Any]:
     """The file with its entries as Entry, every one of which can be accounted for."""
     try:
-        data = canonical.parse(path.read_text(encoding="utf-8"))
-        if data["schema"] != SCHEMA:
+        data = canonical.parse(path.read_text(encoding="utf-8"))  # refuses a key that is given twice
+        if type(data["schema"]) is not int or data["schema"] != SCHEMA:
             raise LedgerError(f"{path}: schema {data['schema']!r}; this version reads schema {SCHEMA}")
-        return {**_numbers(data), "writer": data["writer"], "entries": _entries(data["entries"])}
+        ledger_file.check(data, ledger_file.OF_FILE)
+        if not 0 < data["delta"] < 1:
+            raise ValueError(f"delta = {data['delta']}; expected a probability above 0 and below 1")
+        if data["target_epsilon"] is not None:
+            check_target_epsilon(data["target_epsilon"])
+        return {**data, "entries": [_entry(e) for e in data["entries"]]}
     except FileNotFoundError as e:
         raise LedgerError(f"no ledger at {path}; a private training writes one") from e
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, PrivacySettingError) as e:
+    except (
+        OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError, AttributeError, PrivacySettingError
+    ) as e:  # fmt: skip
         raise LedgerError(
-            f"{path} is no readable ledger ({type(e).__name__}: {e}); without it what was spent is unknown: "
-            "restore the file from a copy, or discard the model"
+            f"{path} is no readable ledger ({type(e).__name__}: {shortened(str(e), 300)}); without it what was spent "
+            "is unknown: restore the file from a copy, or discard the model"
         ) from e
 
 
-def _numbers(data: Mapping[str, Any]) -> dict[str, float | None]:
-    target = data["target_epsilon"]
-    return {"delta": float(data["delta"]), "target_epsilon": None if target is None else float(target)}
-
-
-def _entries(given: Sequence[Mapping[str, Any]]) -> list[Entry]:
-    entries = [Entry(**e) for e in given]
-    for entry in entries:
-        sampler = entry.phase.sampler  # refuses numbers out of range
-        rate = sampler.rate if isinstance(sampler, PoissonSampler) else None
-        if entry.rate != rate:
-            raise ValueError(f"rate = {entry.rate} contradicts its units and batch size, which give {rate}")
-    return entries
+def _entry(given: Mapping[str, Any]) -> Entry:
+    """An entry of the file, with the numbers that a training could have written."""
+    ledger_file.check(given, ledger_file.OF_ENTRY)
+    entry = Entry(**given)
+    sampler = entry.phase.sampler  # refuses numbers out of range
+    check_max_grad_norm(entry.max_grad_norm)
+    rate = sampler.rate if isinstance(sampler, PoissonSampler) else None
+    if entry.rate != rate:
+        raise ValueError(f"rate = {entry.rate} contradicts its units and batch size, which give {rate}")
+    return entry

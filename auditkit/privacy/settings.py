@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 from auditkit.errors import InputError
 
 MAX_TARGET_EPSILON = 200.0
 LEAST_NOISE_MULTIPLIER = 1e-9
+LARGEST = 1e6
+"""Of a noise multiplier or a clipping norm: beyond it nothing is clipped, or nothing is left but noise."""
 
 
 class PrivacySettingError(InputError):
@@ -28,20 +28,20 @@ def check_delta(delta: float, units: int) -> None:
 
 
 def check_noise_multiplier(noise_multiplier: float) -> None:
-    """Raise PrivacySettingError unless `noise_multiplier` is finite and above what no accountant can tell from 0."""
-    if not (math.isfinite(noise_multiplier) and noise_multiplier >= LEAST_NOISE_MULTIPLIER):
+    """Raise PrivacySettingError unless `noise_multiplier` is in [1e-9, 1e6]: less, no accountant can tell from 0."""
+    if not LEAST_NOISE_MULTIPLIER <= noise_multiplier <= LARGEST:
         raise PrivacySettingError(
-            f"noise_multiplier = {noise_multiplier}; expected at least {LEAST_NOISE_MULTIPLIER:g}, for instance 1.0: "
-            "without noise no epsilon holds"
+            f"noise_multiplier = {noise_multiplier}; expected {LEAST_NOISE_MULTIPLIER:g} to {LARGEST:g}, "
+            "for instance 1.0: without noise no epsilon holds"
         )
 
 
 def check_max_grad_norm(max_grad_norm: float) -> None:
-    """Raise PrivacySettingError unless `max_grad_norm` is positive and finite."""
-    if not (math.isfinite(max_grad_norm) and max_grad_norm > 0):
+    """Raise PrivacySettingError unless `max_grad_norm` is positive and at most 1e6."""
+    if not 0 < max_grad_norm <= LARGEST:
         raise PrivacySettingError(
-            f"max_grad_norm = {max_grad_norm}; expected a positive number, for instance 1.0: it is the norm that every "
-            "unit's gradient is clipped to"
+            f"max_grad_norm = {max_grad_norm}; expected a positive number up to {LARGEST:g}, for instance 1.0: it is "
+            "the norm that every unit's gradient is clipped to"
         )
 
 

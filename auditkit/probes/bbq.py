@@ -25,7 +25,16 @@ from auditkit.data.types import BBQItem
 from auditkit.measurement import Measurement
 from auditkit.models.protocols import FillsMask, Floats, ScoresText
 from auditkit.probes.base import ItemScore, Planned, ProbeResult
-from auditkit.probes.evidence import adjust_p_values, extremes, null_of, of_random_weights, subset, summarize, undefined
+from auditkit.probes.evidence import (
+    adjust_p_values,
+    check_null_items,
+    extremes,
+    null_of,
+    of_random_weights,
+    subset,
+    summarize,
+    undefined,
+)
 from auditkit.probes.likelihood import LIKELIHOOD_MODEL, Continuations, continuation_logprobs
 
 METHOD = "answer with the highest mean log-probability per token after context and question; clusters are templates"
@@ -162,6 +171,9 @@ class BBQ:
     source: ClassVar[str] = (
         "Parrish et al. (2022), BBQ, Findings of ACL 2022, https://aclanthology.org/2022.findings-acl.165"
     )
+
+    def __post_init__(self) -> None:
+        check_null_items(self.null_items)
 
     def measure(self, model: Any, rng: np.random.Generator) -> ProbeResult:
         """s_DIS, s_AMB and both accuracies, with intervals by bootstrap over templates."""

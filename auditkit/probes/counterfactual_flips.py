@@ -102,9 +102,9 @@ class CounterfactualFlips:
 
     def __post_init__(self) -> None:
         Swapper(self.kinds)
-        if self.limit < 1 or self.null_items < 1 or self.explained < 0:
+        if self.limit < 1 or self.null_items < 2 or self.explained < 0:
             raise InputError(
-                f"limit={self.limit}, null_items={self.null_items}, explained={self.explained}; expected at least 1, 1 "
+                f"limit={self.limit}, null_items={self.null_items}, explained={self.explained}; expected at least 1, 2 "
                 "and 0"
             )
 

@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from auditkit import stats
-from auditkit.errors import DataError
+from auditkit.errors import DataError, InputError
 from auditkit.measurement import Measurement
 from auditkit.models.protocols import Floats, Model
-from auditkit.probes.base import ItemScore
+from auditkit.probes.base import ItemScore, ProbeResult
 
 MAX_EXACT = 200_000
 DRAWS = 20_000
@@ -119,6 +119,17 @@ def extremes(rows: Sequence[Mapping[str, Any]], center: float = 0.0, k: int = EX
     """The `k` rows ({"a", "b", "score", "group"}) whose score lies farthest from `center`, farthest first."""
     farthest = sorted(rows, key=lambda r: -abs(r["score"] - center))[:k]
     return [{**r, "score": round(r["score"], 3)} for r in farthest]
+
+
+def with_data(found: ProbeResult, sha256: str) -> ProbeResult:
+    """The same with the hash of the data in every measurement's details: only like data are compared."""
+    return ProbeResult([m.with_details(data_sha256=sha256) for m in found.measurements], found.items)
+
+
+def check_null_items(null_items: int) -> None:
+    """Raise InputError unless a random-weights null rests on at least two items: that of one says nothing."""
+    if null_items < 2:
+        raise InputError(f"null_items={null_items}; expected at least 2, since what is scored on one item says nothing")
 
 
 def subset(n: int, size: int, rng: np.random.Generator) -> list[int]:

@@ -23,12 +23,14 @@ from auditkit.models.protocols import FillsMask, Ints, ScoresText
 from auditkit.probes.base import ItemScore, Planned, ProbeResult
 from auditkit.probes.evidence import (
     adjust_p_values,
+    check_null_items,
     extremes,
     null_of,
     of_random_weights,
     sign_flip_test,
     summarize,
     undefined,
+    with_data,
 )
 from auditkit.probes.pair_scores import (
     CAUSAL_METHODS,
@@ -75,6 +77,7 @@ class StereotypePairs:
     source: ClassVar[str] = "Nangia et al. 2020 (CrowS-Pairs)"
 
     def __post_init__(self) -> None:
+        check_null_items(self.null_items)
         unknown = ", ".join(sorted(set(self.methods) - set(METHOD_NAMES)))
         if unknown:
             raise InputError(f"unknown method {unknown}; known: {', '.join(METHOD_NAMES)}")
@@ -91,7 +94,8 @@ class StereotypePairs:
         nulls = of_random_weights(model, lambda random: score(random, [pairs[i] for i in some]))
         source = f"{self.source}; data: {dataset.name}"
         weights = model.describe()["weights_sha256"]
-        return _Summary(self.id, pairs, scores, some, nulls, weights, rng, source, ranks=not mixed).result()
+        summary = _Summary(self.id, pairs, scores, some, nulls, weights, rng, source, ranks=not mixed)
+        return with_data(summary.result(), dataset.sha256)
 
     def planned(self) -> dict[str, Planned]:
         """Of the score over all pairs and of each group's."""

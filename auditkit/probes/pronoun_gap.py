@@ -21,7 +21,7 @@ from auditkit.errors import DataError, MissingCapability, VocabularyError
 from auditkit.measurement import Measurement
 from auditkit.models.protocols import FillsMask, Floats, MaskQuery, ScoresText
 from auditkit.probes.base import ItemScore, ProbeResult
-from auditkit.probes.evidence import random_weights_nulls, subset
+from auditkit.probes.evidence import check_null_items, random_weights_nulls, subset, with_data
 
 TEMPLATES = (
     ("The {} said that", "was late for the meeting."),
@@ -89,6 +89,9 @@ class PronounGap:
     needs: ClassVar[tuple[type, ...]] = (FillsMask, ScoresText)
     source: ClassVar[str] = "Rudinger et al. 2018; Kurita et al. 2019"
 
+    def __post_init__(self) -> None:
+        check_null_items(self.null_items)
+
     def measure(self, model: Any, rng: np.random.Generator) -> ProbeResult:
         """Slope, mean gap and correlation, with intervals over occupations."""
         dataset = datasets.load(self.data, kind="occupations")
@@ -111,7 +114,8 @@ class PronounGap:
             name: {"tie_rate": float((gaps == 0).mean()), "null": null, "agreement": half, "weights_sha256": weights}
             for name, null in nulls.items()
         }
-        return self._result(jobs, share, gaps.mean(1), validity, f"{self.source}; data: {dataset.name}", rng)
+        found = self._result(jobs, share, gaps.mean(1), validity, f"{self.source}; data: {dataset.name}", rng)
+        return with_data(found, dataset.sha256)
 
     def _result(
         self,

@@ -23,7 +23,14 @@ from auditkit.errors import DataError
 from auditkit.measurement import Interval, Measurement
 from auditkit.models.protocols import FillsMask, Floats, ScoresText
 from auditkit.probes.base import ItemScore, Planned, ProbeResult
-from auditkit.probes.evidence import adjust_p_values, extremes, random_weights_nulls, subset, summarize
+from auditkit.probes.evidence import (
+    adjust_p_values,
+    check_null_items,
+    extremes,
+    random_weights_nulls,
+    subset,
+    summarize,
+)
 from auditkit.probes.likelihood import LIKELIHOOD_MODEL, continuation_logprobs
 
 METHOD = "share of comparisons won by mean log-probability per token, averaged over target terms (n counts the terms)"
@@ -148,6 +155,9 @@ class StereoSet:
     source: ClassVar[str] = (
         "Nadeem, Bethke & Reddy (2021), StereoSet, ACL 2021, https://aclanthology.org/2021.acl-long.416"
     )
+
+    def __post_init__(self) -> None:
+        check_null_items(self.null_items)
 
     def measure(self, model: Any, rng: np.random.Generator) -> ProbeResult:
         """LMS, SS and ICAT with intervals by bootstrap over target terms."""

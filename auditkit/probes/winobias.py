@@ -26,7 +26,14 @@ from auditkit.errors import DataError
 from auditkit.measurement import Measurement
 from auditkit.models.protocols import FillsMask, Floats, ScoresText
 from auditkit.probes.base import ItemScore, Planned, ProbeResult
-from auditkit.probes.evidence import adjust_p_values, extremes, random_weights_nulls, subset, summarize
+from auditkit.probes.evidence import (
+    adjust_p_values,
+    check_null_items,
+    extremes,
+    random_weights_nulls,
+    subset,
+    summarize,
+)
 from auditkit.probes.likelihood import LIKELIHOOD_MODEL, Continuations, continuation_logprobs, sentence_logprobs
 
 RESOLUTION = "resolution with the higher log-probability per token of the occupation; clusters are pairs of occupations"
@@ -131,6 +138,9 @@ class WinoBias:
 
     needs: ClassVar[tuple[type, ...]] = LIKELIHOOD_MODEL
     source: ClassVar[str] = "Zhao et al. (2018), NAACL 2018, https://aclanthology.org/N18-2003"
+
+    def __post_init__(self) -> None:
+        check_null_items(self.null_items)
 
     def measure(self, model: Any, rng: np.random.Generator) -> ProbeResult:
         """Per type of sentence the four measurements, intervals clustered by the two occupations.

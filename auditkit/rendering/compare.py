@@ -16,12 +16,22 @@ from auditkit.errors import DataError
 from auditkit.measurement import Interval, Measurement
 from auditkit.rendering.formatting import ABSENT, interval, number, quantity
 from auditkit.report import AuditReport
-from auditkit.worsening import NotJudged, Table, estimate, items_of, paired_interval, table_of
+from auditkit.worsening import (
+    NotJudged,
+    Table,
+    estimate,
+    items_of,
+    paired_interval,
+    refuse_unlike,
+    shared_items,
+    table_of,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
     Tables = tuple[Table, Table]
+    Side = tuple[AuditReport, Measurement | None]
 
 Kind = Literal["changed", "no clear change", "not comparable", "new", "lost", "no value"]
 ORDER: tuple[Kind, ...] = ("changed", "new", "lost", "no value", "not comparable", "no clear change")
@@ -233,28 +243,32 @@ def _names(reports: Sequence[AuditReport]) -> list[str]:
 def _changes(a: AuditReport, b: AuditReport, tables: Tables) -> list[Change]:
     before, after = ({m.id: m for m in report.measurements} for report in (a, b))
     ids = dict.fromkeys([*before, *after])
-    changes = [_change(id, before.get(id), after.get(id), tables, b.seed) for id in ids]
+    changes = [_change(id, (a, before.get(id)), (b, after.get(id)), tables) for id in ids]
     return sorted(changes, key=lambda change: ORDER.index(change.kind))
 
 
-def _change(id: str, before: Measurement | None, after: Measurement | None, tables: Tables, seed: int) -> Change:
+def _change(id: str, a: Side, b: Side, tables: Tables) -> Change:
+    (_, before), (later, after) = a, b
     if before is None or after is None:
         return Change(id, "new" if before is None else "lost", before, after)
     if before.value is None or after.value is None:
         return Change(id, "no value", before, after)
     try:
-        return _paired_change(before, after, _pairs(before, after, tables), seed)
+        refuse_unlike(a[0], before, later, after)
+        return _paired_change(before, after, _pairs(before, after, tables), later.seed)
     except NotJudged as e:
-        return Change(id, "not comparable", before, after, note=str(e).removeprefix("cannot be compared: "))
+        return Change(id, "not comparable", before, after, note=_why(e))
+
+
+def _why(e: NotJudged) -> str:
+    return str(e).removeprefix("cannot be compared").lstrip(":, ")
 
 
 def _pairs(before: Measurement, after: Measurement, tables: Tables) -> pd.DataFrame:
     """The shared items: columns value_a, value_b, cluster_b, x_b."""
     a, b = items_of(tables[0], before, "the first report"), items_of(tables[1], after, "the later report")
-    shared = a.merge(b, left_index=True, right_index=True, suffixes=("_a", "_b")).sort_index()
-    if shared.empty:
-        raise NotJudged("the reports share no item; audit both models on the same data")
-    return shared
+    shared = shared_items(a, b, none="the reports share no item")
+    return a.loc[shared].merge(b.loc[shared], left_index=True, right_index=True, suffixes=("_a", "_b")).sort_index()
 
 
 def _paired_change(before: Measurement, after: Measurement, pairs: pd.DataFrame, seed: int) -> Change:

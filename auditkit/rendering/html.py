@@ -12,7 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from auditkit import conclusion
+from auditkit import __version__, conclusion
 from auditkit.gate import Verdict
 from auditkit.measurement import Measurement
 from auditkit.rendering import citation, evidence_map, glossary, narrative, sections, templates
@@ -85,7 +85,25 @@ def render(report: AuditReport) -> str:
         environment=flat({k: v for k, v in report.environment.items() if k != "packages"}),
         packages=flat(_mapping(report.environment.get("packages"))),
         config=json.dumps(dict(report.config), indent=2, ensure_ascii=False),
+        version=__version__,
+        digest=digest(report),
     )
+
+
+def digest(report: AuditReport) -> str:
+    """The sha256 of the report's JSON in canonical form, without `created` and the `seconds` of its runs.
+
+    These two differ between two runs of the same audit, which say the same. "" where the report has no JSON form and
+    so cannot be saved, for instance as its subject holds NaN.
+    """
+    from auditkit.integrity import canonical
+
+    content = {name: value for name, value in report.to_json().items() if name != "created"}
+    content["runs"] = [{name: value for name, value in run.items() if name != "seconds"} for run in content["runs"]]
+    try:
+        return canonical.sha256(canonical.parse(json.dumps(content)))
+    except (TypeError, ValueError):
+        return ""
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -204,6 +204,8 @@ def reports(auditkit):
     assert auditkit("run").code == 3  # no baseline yet
     for old, new in ((REPORT, "baseline.json"), (OUT / "report.items.parquet", "baseline.items.parquet")):
         Path(new).write_bytes(old.read_bytes())
+    earlier = json.loads(Path("baseline.json").read_text()) | {"created": "2026-01-01T00:00:00+00:00"}
+    Path("baseline.json").write_text(json.dumps(earlier, indent=1))
     assert auditkit("gate", REPORT, "--rules", "audit.yaml", "--baseline", "baseline.json").code == 0
 
 

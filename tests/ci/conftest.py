@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 CI = ROOT / "examples" / "ci"
 PROBE = '''
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -28,10 +29,9 @@ from auditkit.probes.base import ItemScore, ProbeResult
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
-    """A score of 1 on average, and `shift` more; the same items in every run."""
+    """A score of 1 on average, and as much more as the model has drifted; the same items in every run."""
 
     id: str = "drift"
-    shift: float = 0.0
     crash: bool = False
     needs: ClassVar[tuple[type, ...]] = ()
     source: ClassVar[str] = "made up"
@@ -39,8 +39,9 @@ class Drift:
     def measure(self, model, rng):
         if self.crash:
             raise ZeroDivisionError("planted")
-        noise = np.random.default_rng(int(1000 * self.shift)).normal(0, 0.05, 60)
-        values = 1 + np.random.default_rng(0).normal(0, 1, 60) + self.shift + noise
+        shift = float(Path("shift.txt").read_text())
+        noise = np.random.default_rng(int(1000 * shift)).normal(0, 0.05, 60)
+        values = 1 + np.random.default_rng(0).normal(0, 1, 60) + shift + noise
         mean = float(values.mean())
         m = Measurement(id="drift/all/mean", value=mean, interval=Interval(mean - 1, mean + 1), n=60, ideal=0.0)
         return ProbeResult([m], [ItemScore(m.id, str(i), float(v)) for i, v in enumerate(values)])
@@ -139,9 +140,10 @@ def runner(tmp_path):
 
 @pytest.fixture
 def configure(tmp_path):
-    """Write audit.yaml: the drift probe with options, judged by rules."""
+    """Write audit.yaml: the drift probe with options, judged by rules; and how far the model has drifted."""
 
-    def configure(*rules, **options):
+    def configure(*rules, shift=0.0, **options):
+        (tmp_path / "shift.txt").write_text(str(shift))
         probe = {"drift_probe:Drift": options}
         content = {"model": "auditkit.testing:FakeMaskedLM", "probes": [probe], "gate": list(rules)}
         (tmp_path / "audit.yaml").write_text(yaml.safe_dump(content))

@@ -198,7 +198,7 @@ def test_the_item_scores_average_to_the_value():
 
 
 def test_what_is_planned_is_what_is_measured():
-    probe = StereotypePairs(groups=("age", "gender"), methods=("total",), null_items=1)
+    probe = StereotypePairs(groups=("age", "gender"), methods=("total",), null_items=2)
     measured = probe.measure(FakeCausalLM(), generator(0, "stereotype_pairs")).measurements
     planned = probe.planned()
     scores = {m.id: (m.n, m.details["clusters"]) for m in measured if m.id.endswith("/metric_score")}
