@@ -1,10 +1,17 @@
 """Whether a table of people holds the same people more than once: copies buy precision that nobody measured.
 
 An id that stands twice says so. Copies under new ids do not: where a table has few columns, different people have equal
-rows. What honest tables do not have is that nearly every distinct row stands a multiple of k times. If how often a row
-occurs is no more likely to be divisible by k than 1 in k, then c of D distinct rows are so with a probability of at most
-exp(-D KL(c/D, 1/k)) (Chernoff, 1952, Annals of Mathematical Statistics 23); below 1 in 100,000, over all k tried, the
-table is taken to be copied. Fifteen distinct rows suffice to see everybody doubled, five to see everybody thirtyfold.
+rows. Three things are never seen in an honest table, and each is refused:
+
+    stacked      the table is one part of at least 20 rows, repeated to its end
+    in runs      equal rows follow each other, nearly always a multiple of k of them
+    dealt out    nearly every distinct row stands a multiple of k times
+
+If how often a row occurs is no more likely to be divisible by k than 1 in k, then c of D rows are so with a probability
+of at most exp(-D KL(c/D, 1/k)) (Chernoff, 1952, Annals of Mathematical Statistics 23); below 1 in 100,000, over all k
+tried, the table is taken to be copied. Fifteen distinct rows are the fewest that show everybody doubled, and with fewer
+the last two are not looked for: a table made up by hand has as many people in each cell as its maker liked. So copies in
+another order, of a table with fewer than 15 distinct rows, go unseen; more columns, such as a score, make them visible.
 """
 
 from __future__ import annotations
@@ -25,28 +32,40 @@ Ints = npt.NDArray[np.int64]
 
 BY_CHANCE = 1e-5
 MOST_TIMES = 1_000
+FEWEST_ROWS = 15
+SHORTEST_PART = 20
 
 
 def refuse_copies(table: pd.DataFrame) -> None:
     """Raise DataError where people stand in a table more than once, by their id or by everything but their id."""
     _refuse_repeated_ids(table)
-    rows = _contents(table)
-    times = times_copied(np.unique(rows, return_counts=True)[1])
+    rows = np.unique(_contents(table), return_inverse=True)[1].astype(np.int64)
+    runs = np.diff(np.flatnonzero(np.diff(rows, prepend=-1, append=-1)))
+    times = max(_times_stacked(rows), times_copied(runs), times_copied(np.bincount(rows)))
     if times > 1:
-        first = int(np.flatnonzero(rows == _most_frequent(rows))[1])
         raise DataError(
-            f"the {len(rows):,} rows of the table are {len(np.unique(rows)):,} different ones, nearly every one of them "
-            f"there {times} times or a multiple (row {first + 1} is a copy): copies are not people and would make "
-            "intervals too narrow; leave one row for each person"
+            f"the {len(rows):,} rows of the table are {rows.max() + 1:,} different ones, and all or nearly all of them "
+            f"stand {times} times or a multiple (beside their id): copies are not people, and make intervals too narrow; "
+            "leave one row for each person"
         )
 
 
+def _times_stacked(rows: Ints) -> int:
+    """How many times the table is one part of at least 20 rows; 1 where it is not."""
+    n = len(rows)
+    parts = (n // k for k in range(min(n, MOST_TIMES), 1, -1) if n % k == 0)
+    shortest = next((part for part in parts if (rows[part:] == rows[:-part]).all()), n)
+    return n // shortest if shortest >= SHORTEST_PART else 1
+
+
 def times_copied(counts: Ints) -> int:
-    """How many times a table seems to be repeated, from how often each of its distinct rows occurs; 1 where it is not.
+    """How many times people seem to be repeated, from how many rows are equal; 1 where they are not.
 
     Args:
-        counts: (D,) how often each distinct row occurs.
+        counts: (D,) how often each distinct row occurs, or how long each run of equal rows is.
     """
+    if len(counts) < FEWEST_ROWS:
+        return 1
     rows, tried = len(counts), range(2, min(int(counts.max()), MOST_TIMES) + 1)
     evidence = {k: _evidence(int((counts % k == 0).sum()), rows, k) for k in tried}
     best = max(evidence, key=lambda k: evidence[k], default=1)
@@ -83,8 +102,3 @@ def _contents(table: pd.DataFrame) -> npt.NDArray[np.uint64]:
 
 def _names_people(table: pd.DataFrame, column: str) -> bool:
     return folded(str(column)) == "id" or (len(table) > 1 and bool(table[column].astype(str).is_unique))
-
-
-def _most_frequent(rows: npt.NDArray[np.uint64]) -> np.uint64:
-    values, counts = np.unique(rows, return_counts=True)
-    return np.uint64(values[counts.argmax()])

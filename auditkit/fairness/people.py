@@ -206,7 +206,7 @@ def _positive(label: Texts, prediction: Texts, given: str, predictable: Sequence
     _refuse_spellings(labels, predictions | set(predictable))
     known = BINARY if labels <= BINARY else labels
     if given and given not in known:
-        raise UnknownName("value of label", given, sorted(known)[:20])
+        raise UnknownName("value of label and prediction", given, sorted(known)[:20])
     if not given and known is labels:
         shown = ", ".join(sorted(labels)[:5])
         raise DataError(f"label takes the values {shown}; say which of them is the favourable one with `positive`")
