@@ -252,9 +252,7 @@ def _attribute(table: pd.DataFrame, name: str, as_written: bool) -> Texts:
     texts[missing] = MISSING
     values = set(texts)
     if len(values) > MAX_VALUES:
-        raise DataError(
-            f"sensitive column {name!r} has {len(values)} values; cut it into at most {MAX_VALUES} groups"
-        )
+        raise DataError(f"sensitive column {name!r} has {len(values)} values; cut it into at most {MAX_VALUES} groups")
     if not as_written:
         _refuse_groups_alike(name, texts, values)
     return texts

@@ -11,7 +11,9 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-ABSENT = frozenset(("", "na", "n/a", "n.a", "#n/a", "<na>", "nan", "nat", "null", "none", "missing", "unknown", "?", "-"))
+ABSENT = frozenset(
+    ("", "na", "n/a", "n.a", "#n/a", "<na>", "nan", "nat", "null", "none", "missing", "unknown", "?", "-")
+)
 """Folded texts that stand for "no value" in tables of various origin: R writes NA, pandas nan, UCI a question mark."""
 TRUTH = {"true": "1", "false": "0"}
 

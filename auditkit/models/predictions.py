@@ -127,7 +127,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
 
 def _refuse_repeated_names(path: Path) -> None:
-    """pandas would call the second of two columns of one name x.1, and read the first as if it were the only one."""
+    """Pandas would call the second of two columns of one name x.1, and read the first as if it were the only one."""
     import pandas as pd
 
     header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0].str.strip()

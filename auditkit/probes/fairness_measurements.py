@@ -62,8 +62,17 @@ def gaps(
         small = [g.group for g in by_group.groups if g.small]
         without = [_left_out(by_group.partition, small, v) for v in (by_group.difference_of_all, by_group.ratio_of_all)]
         name, words = f"{at}/{by_group.partition.name}/{by_group.metric}", by_group.metric.replace("_", " ")
-        yield _gap(f"{name}_difference", by_group, by_group.difference, f"largest less smallest {words}", 0.0, details | without[0])
-        ratio = _gap(f"{name}_ratio", by_group, by_group.ratio, f"smallest over largest {words}", 1.0, details | without[1])
+        yield _gap(
+            f"{name}_difference",
+            by_group,
+            by_group.difference,
+            f"largest less smallest {words}",
+            0.0,
+            details | without[0],
+        )
+        ratio = _gap(
+            f"{name}_ratio", by_group, by_group.ratio, f"smallest over largest {words}", 1.0, details | without[1]
+        )
         yield ratio.with_details(**_impact(by_group)) if by_group.metric == "selection_rate" else ratio
 
 
@@ -117,11 +126,13 @@ def discrimination(at: str, partition: Partition, groups: list[GroupDiscriminati
         more: dict[str, Any] = {"positives": g.positives} | ({"small_cell": True} if g.small else {})
         if len(partition.columns) == 1 and g.fpr:
             more["roc"] = {"fpr": list(g.fpr), "tpr": list(g.tpr)}
-        yield _measured(
-            f"{at}/{g.group}/roc_auc",
-            None if g.area is None or g.interval is None else Gap(g.area, g.interval),
-            reason="fewer than two people have one of the two outcomes",
-            n=g.positives + g.negatives,
+        more |= {"reason": "fewer than two people have one of the two outcomes"} if g.area is None else {}
+        yield Measurement(
+            id=f"{at}/{g.group}/roc_auc",
+            value=g.area,
+            interval=g.interval,
+            status="undefined" if g.area is None else "ok",
+            n=0 if g.area is None else g.positives + g.negatives,
             ideal=1.0,
             method="share of pairs of a positive and a negative in which the positive has the higher score",
             source=DISCRIMINATION_SOURCE,
