@@ -35,7 +35,7 @@ def parse_pairs(texts: Texts) -> Iterator[Pair]:
 
     Raises:
         DataError: a column is missing, or a row has an empty cell, an unknown direction, two equal sentences, or an
-            id that was there before; or sentences stand in several clusters, which buys precision that nobody measured.
+            id that was there before; or a pair stands in several clusters.
     """
     pairs = list(_pairs(texts))
     _refuse_copies(pairs)
@@ -103,8 +103,8 @@ def _refuse_copies(pairs: Sequence[Pair]) -> None:
     if copies:
         pair, original = copies[0]
         raise DataError(
-            f"{len(copies)} of {len(pairs)} pairs are copies of another under a new id ({pair.id!r} is {original.id!r}); "
-            "leave every pair once, or give its copies the cluster of the first"
+            f"{len(copies)} of {len(pairs)} pairs are copies of another under a new id ({pair.id!r} is {original.id!r}); leave "
+            "every pair once, or give its copies the cluster of the first"
         )
 
 

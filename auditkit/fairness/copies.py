@@ -9,9 +9,9 @@ rows. Three things are never seen in an honest table, and each is refused:
 
 If how often a row occurs is no more likely to be divisible by k than 1 in k, then c of D rows are so with a probability
 of at most exp(-D KL(c/D, 1/k)) (Chernoff, 1952, Annals of Mathematical Statistics 23); below 1 in 100,000, over all k
-tried, the table is taken to be copied. Fifteen distinct rows are the fewest that show everybody doubled, and with fewer
-the last two are not looked for: a table made up by hand has as many people in each cell as its maker liked. So copies in
-another order, of a table with fewer than 15 distinct rows, go unseen; more columns, such as a score, make them visible.
+tried, the table is taken to be copied. With fewer than 15 different rows (or runs) it is not asked: a table made up by
+hand has as many people in each cell as its maker liked. So copies in another order, of a table of few columns, go
+unseen; a column that tells people apart, such as a score, makes them visible.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def refuse_copies(table: pd.DataFrame) -> None:
     if times > 1:
         raise DataError(
             f"the {len(rows):,} rows of the table are {rows.max() + 1:,} different ones, and all or nearly all of them "
-            f"stand {times} times or a multiple (beside their id): copies are not people, and make intervals too narrow; "
-            "leave one row for each person"
+            f"stand {times} times or a multiple (beside their id): copies are not people, and make intervals too "
+            "narrow; leave one row for each person"
         )
 
 
@@ -97,7 +97,8 @@ def _contents(table: pd.DataFrame) -> npt.NDArray[np.uint64]:
     import pandas as pd
 
     said = [c for c in table.columns if c == "text" or not _names_people(table, c)]
-    return pd.util.hash_pandas_object(table[said].astype(str), index=False).to_numpy()
+    hashes = pd.util.hash_pandas_object(table[said].astype(str), index=False)
+    return hashes.to_numpy(dtype=np.uint64)
 
 
 def _names_people(table: pd.DataFrame, column: str) -> bool:

@@ -213,8 +213,8 @@ def _positive(label: Texts, prediction: Texts, given: str, predictable: Sequence
     strange = sorted(predictions - known - set(predictable))
     if strange:
         raise DataError(
-            f"prediction holds {strange[0]!r}, label holds {', '.join(sorted(labels)[:5])}; expected the same values in "
-            "both (probabilities belong into the column score)"
+            f"prediction holds {strange[0]!r}, label holds {', '.join(sorted(labels)[:5])}; expected the same values "
+            "in both (probabilities belong into the column score)"
         )
     return given or "1"
 

@@ -1,6 +1,6 @@
 """Values that are one value, written in several ways: "yes" and "Yes", ">50K" and ">50K.", "1" and "1.0", "NA" and "".
 
-Compared as they stand, a prediction "Yes" is never the label "yes": every person would count as rejected, and all groups
+Compared as they stand, a prediction "Yes" is never the label "yes": everybody would count as rejected, and all groups
 as treated alike. So spellings are never guessed at: they are named, and whoever knows the table decides.
 """
 

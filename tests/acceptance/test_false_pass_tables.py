@@ -1,4 +1,4 @@
-"""Tables of people that once passed, or could: each row a broken audit, its exit code, and the sentence that says why."""
+"""Tables of people that once passed, or could: each row a broken audit, its exit code, and the sentence on it."""
 
 import json
 from pathlib import Path
@@ -78,7 +78,7 @@ SPELLED = {
     "another case": (words(UNFAIR, prediction=("no", "Yes")), "'Yes' (prediction), 'yes' (label)"),
     "a space": (words(UNFAIR, prediction=("no", "yes ")), "'yes' (label), 'yes ' (prediction)"),
     "a space that does not break": (words(UNFAIR, prediction=("no", "yes\u00a0")), "one outcome is spelled in 2 ways"),
-    "full width": (words(UNFAIR, prediction=("no", "ｙｅｓ")), "one outcome is spelled in 2 ways"),
+    "full width": (words(UNFAIR, prediction=("no", "\uff59\uff45\uff53")), "one outcome is spelled in 2 ways"),
     "an invisible character": (words(UNFAIR, prediction=("no", "\u200byes")), "one outcome is spelled in 2 ways"),
     "a full stop": (
         words(UNFAIR, prediction=("no", "yes.")),
