@@ -103,8 +103,8 @@ def _refuse_copies(pairs: Sequence[Pair]) -> None:
     if copies:
         pair, original = copies[0]
         raise DataError(
-            f"{len(copies)} of {len(pairs)} pairs are copies of another under a new id ({pair.id!r} is {original.id!r}); leave "
-            "every pair once, or give its copies the cluster of the first"
+            f"{len(copies)} of {len(pairs)} pairs are copies of another under a new id ({pair.id!r} is {original.id!r})"
+            "; leave every pair once, or give copies the cluster of the first"
         )
 
 

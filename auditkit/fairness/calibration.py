@@ -106,9 +106,9 @@ def _gap_interval(gap: float, label: Bools, score: Floats) -> Interval | None:
     """Interval of mean score less share of positives, from those of both and their correlation.
 
     Student's t interval of the errors takes them to be nearly normal. Of 20 people at a base rate of 5 % a third of the
-    samples have no positive at all, and it covered 64 %. Here the share has Wilson's interval, the mean score Student's,
-    and they are put together as the difference of two dependent estimates (Zou & Donner, 2008, Statistics in Medicine
-    27). The correlation is shrunk as if one more positive had been seen that says nothing of it.
+    samples have no positive at all, and it covered 64 %. Here the share has Wilson's interval, the mean score has
+    Student's, and they are put together as the difference of two dependent estimates (Zou & Donner, 2008, Statistics in
+    Medicine 27). The correlation is shrunk as if one more positive had been seen that says nothing of it.
     """
     from scipy import special
 
