@@ -98,7 +98,7 @@ def _contents(table: pd.DataFrame) -> npt.NDArray[np.uint64]:
 
     said = [c for c in table.columns if c == "text" or not _names_people(table, c)]
     hashes = pd.util.hash_pandas_object(table[said].astype(str), index=False)
-    return hashes.to_numpy(dtype=np.uint64)
+    return np.asarray(hashes, dtype=np.uint64)
 
 
 def _names_people(table: pd.DataFrame, column: str) -> bool:
