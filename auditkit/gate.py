@@ -2,7 +2,8 @@
 
     PASS          the whole interval lies inside the limit
     FAIL          the whole interval lies outside
-    INCONCLUSIVE  it straddles the limit: the data cannot tell; blocks, unless the rule says `on_inconclusive: warn`
+    INCONCLUSIVE  it straddles the limit, or lies inside and leaves groups out: the data cannot tell; blocks, unless the
+                  rule says `on_inconclusive: warn`
     ERROR         there is nothing to judge: no value, no interval, no such measurement, no baseline
 
 A null, a model exactly at the limit, fails a 95 % interval in 2.5 % of the runs. A pattern that matches k measurements
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from auditkit.coherence import silent
 from auditkit.errors import ConfigError, ReportError, UnknownName
+from auditkit.group_doubts import group_doubts
 from auditkit.measurement import Interval, Measurement, is_finite, refuse_wrong_types
 from auditkit.rendering.formatting import shortened
 from auditkit.worsening import Comparison, NotJudged
@@ -50,6 +52,8 @@ class Rule:
         margin: how far from `equivalent_to` still counts as equal.
         max_worsening: how much farther from its ideal than in the baseline report the measurement may be.
         on_inconclusive: whether an inconclusive verdict blocks ("fail") or not ("warn").
+        small_groups: "ignore" judges a difference or ratio of groups without those that are too small to be compared;
+            otherwise it does not pass while any group of at least two people was left out.
         reason: why this limit; shown in the report.
 
     Raises:
@@ -63,6 +67,7 @@ class Rule:
     margin: float | None = None
     max_worsening: float | None = None
     on_inconclusive: Literal["fail", "warn"] = "fail"
+    small_groups: Literal["ignore"] | None = None
     reason: str = ""
 
     def __post_init__(self) -> None:
@@ -271,7 +276,9 @@ def _judge(rule: Rule, m: Measurement, k: int, comparison: Comparison) -> Verdic
     if k > 1 and interval.low < interval.high:
         interval = _family_wise(value, interval, k, possible)
         note += f"; interval widened for the {k} measurements that this rule judges (Bonferroni)"
-    outcome = _outcome(interval, *rule.allowed)
+    told = _outcome(interval, *rule.allowed)
+    doubts = group_doubts(m, small_groups_count=rule.small_groups != "ignore")
+    outcome: Outcome = "INCONCLUSIVE" if told == "PASS" and doubts else told
     return Verdict(
         rule=rule,
         measurement=m.id,
@@ -280,7 +287,7 @@ def _judge(rule: Rule, m: Measurement, k: int, comparison: Comparison) -> Verdic
         interval=interval,
         n=n,
         limit=rule.limit,
-        explanation=_explanation(rule, value, interval, m.unit, outcome) + note + ".",
+        explanation=_explanation(rule, value, interval, m.unit, told) + note + doubts + ".",
         blocking=outcome == "FAIL" or (outcome == "INCONCLUSIVE" and rule.on_inconclusive == "fail"),
     )
 
@@ -378,6 +385,8 @@ def _problems(rule: Rule) -> Iterator[str]:
             yield f"{name} {numbers[name]}; expected 0 or more"
     if rule.on_inconclusive not in ("fail", "warn"):
         yield f"on_inconclusive {rule.on_inconclusive!r}; expected 'fail' or 'warn'"
+    if rule.small_groups not in (None, "ignore"):
+        yield f"small_groups {rule.small_groups!r}; expected 'ignore', or no such key"
     if not isinstance(rule.reason, str):
         yield f"reason {rule.reason!r}; expected text"
 

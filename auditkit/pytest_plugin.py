@@ -72,7 +72,9 @@ def assert_fair(
     min_ratio: float | None = None,
     positive: str | int = "",
     max_order: int = 3,
+    groups_as_written: bool = False,
     on_inconclusive: Literal["fail", "warn"] = "fail",
+    small_groups: Literal["ignore"] | None = None,
     seed: int = 0,
 ) -> AuditReport:
     """Fail the running test unless groups are shown to be treated alike, by every attribute and by attributes crossed.
@@ -86,7 +88,9 @@ def assert_fair(
         min_ratio: how small the ratio of the metric of two groups may be, from 0 to 1.
         positive: the favourable outcome; may be left out where outcomes are 0/1 or true/false.
         max_order: how many attributes are crossed at most.
+        groups_as_written: whether groups whose names differ in spelling only are different groups.
         on_inconclusive: whether the test fails where the data cannot tell, or only warns (`InconclusiveWarning`).
+        small_groups: "ignore" passes although groups were left out as too small to be compared.
         seed: of the resamples.
 
     Returns:
@@ -109,7 +113,9 @@ def assert_fair(
     sensitive = [str(c) for c in table.columns if c not in ("label", "prediction")]
     kind, limit = ("difference", {"max": max_difference}) if min_ratio is None else ("ratio", {"min": min_ratio})
     rule = {"measurement": f"group_fairness/*/{metric}_{kind}", "on_inconclusive": on_inconclusive, **limit}
+    rule |= {} if small_groups is None else {"small_groups": small_groups}
     options = {"sensitive": sensitive, "positive": positive, "max_order": max_order}
+    options["groups_as_written"] = groups_as_written
     probe = plugins.probe("group_fairness", options)
     report = run(Predictions(table, name="assert_fair"), [probe], seed=seed, gate=[rule])
     _conclude(report)

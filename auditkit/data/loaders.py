@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, get_args
@@ -34,8 +35,14 @@ def parse_pairs(texts: Texts) -> Iterator[Pair]:
 
     Raises:
         DataError: a column is missing, or a row has an empty cell, an unknown direction, two equal sentences, or an
-            id that was there before.
+            id that was there before; or a pair stands in several clusters.
     """
+    pairs = list(_pairs(texts))
+    _refuse_copies(pairs)
+    return iter(pairs)
+
+
+def _pairs(texts: Texts) -> Iterator[Pair]:
     seen: set[str] = set()
     for name, text in texts.items():
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
@@ -80,6 +87,29 @@ def _pair(row: dict[str, str | None], columns: dict[str, str], seen: set[str], w
         raise DataError(f"{where}: id {cells['id']!r} appears twice; every pair needs an id of its own")
     seen.add(cells["id"])
     return Pair(**cells)  # type: ignore[arg-type]  # direction was checked above
+
+
+def _refuse_copies(pairs: Sequence[Pair]) -> None:
+    """A pair that stands twice is one piece of evidence, so its copies must be of one cluster.
+
+    Spaces, case, punctuation and which of the two sentences comes first make no other pair.
+    """
+    first: dict[frozenset[str], Pair] = {}
+    copies = [
+        (pair, original)
+        for pair in pairs
+        if (original := first.setdefault(frozenset(map(_said, (pair.more, pair.less))), pair)).cluster != pair.cluster
+    ]
+    if copies:
+        pair, original = copies[0]
+        raise DataError(
+            f"{len(copies)} of {len(pairs)} pairs are copies of another under a new id ({pair.id!r} is {original.id!r})"
+            "; leave every pair once, or give copies the cluster of the first"
+        )
+
+
+def _said(sentence: str) -> str:
+    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", sentence).casefold()))
 
 
 # Titles that occupation_female_pct spells as no sentence would.

@@ -43,7 +43,7 @@ class GroupCalibration:
         group: its name.
         n: how many people it has.
         gap: mean score less share of positives.
-        interval: Student's t interval of the gap; None for one person, or where all errors are the same.
+        interval: of the gap; None for one person.
         error: expected calibration error over ten bins of equal width.
         bins: those that hold anybody, by score.
     """
@@ -82,9 +82,10 @@ def gap_difference(groups: Sequence[GroupCalibration]) -> Gap | None:
     # Each interval is stretched so that all pairwise differences hold jointly (Bonferroni).
     factor = NormalDist().inv_cdf(1 - 0.025 / pairs) / NormalDist().inv_cdf(0.975)
     values = np.array([g.gap for g in compared])
-    reach = np.array([factor * (g.interval.high - g.gap) for g in compared if g.interval is not None])
-    low, high = bootstrap.difference_interval(values, bootstrap.Bounds(values - reach, values + reach))
-    interval = Interval(low, high, method="jointly valid pairwise t intervals (Bonferroni)")
+    ends = np.array([(g.interval.low, g.interval.high) for g in compared if g.interval is not None])
+    wide = values[:, None] + factor * (ends - values[:, None])
+    low, high = bootstrap.difference_interval(values, bootstrap.Bounds(wide[:, 0], wide[:, 1]))
+    interval = Interval(low, high, method="jointly valid pairwise intervals (Newcombe, Bonferroni)")
     return Gap(float(values.max() - values.min()), interval)
 
 
@@ -93,20 +94,40 @@ def _calibration(name: str, label: Bools, score: Floats) -> GroupCalibration:
     bins = tuple(_bin(label[place == b], score[place == b]) for b in range(BINS) if (place == b).any())
     error = sum(b.n * abs(b.mean_score - b.share) for b in bins) / len(label)
     errors = score - label
-    return GroupCalibration(name, len(label), float(errors.mean()), _t_interval(errors), float(error), bins)
+    gap = float(errors.mean())
+    return GroupCalibration(name, len(label), gap, _gap_interval(gap, label, score), float(error), bins)
 
 
 def _bin(label: Bools, score: Floats) -> Bin:
     return Bin(len(label), float(score.mean()), float(label.mean()), stats.wilson(int(label.sum()), len(label)))
 
 
-def _t_interval(values: Floats) -> Interval | None:
-    """Student's t interval of a mean."""
+def _gap_interval(gap: float, label: Bools, score: Floats) -> Interval | None:
+    """Interval of mean score less share of positives, from those of both and their correlation.
+
+    Student's t interval of the errors takes them to be nearly normal. Of 20 people at a base rate of 5 % a third of the
+    samples have no positive at all, and it covered 64 %. Here the share has Wilson's interval, the mean score has
+    Student's, and they are put together as the difference of two dependent estimates (Zou & Donner, 2008, Statistics in
+    Medicine 27). The correlation is shrunk as if one more positive had been seen that says nothing of it.
+    """
     from scipy import special
 
-    n = len(values)
-    if n < 2 or np.ptp(values) == 0:
+    n, positives = len(label), int(label.sum())
+    if n < 2:
         return None
-    half = float(special.stdtrit(n - 1, 0.975)) * float(values.std(ddof=1)) / math.sqrt(n)
-    mean = float(values.mean())
-    return Interval(mean - half, mean + half, method=f"Student's t interval, n={n}")
+    share = stats.wilson(positives, n)
+    reach = float(special.stdtrit(n - 1, 0.975)) * float(score.std(ddof=1)) / math.sqrt(n)
+    common = 2 * reach * _shrunk_correlation(label, score)
+    above, below = share.high - positives / n, positives / n - share.low
+    low, high = (math.sqrt(max(0.0, reach**2 + end**2 - common * end)) for end in (above, below))
+    method = f"Zou-Donner, of Wilson's and Student's t intervals, n={n}"
+    return Interval(gap - low, gap + high, method=method)
+
+
+def _shrunk_correlation(label: Bools, score: Floats) -> float:
+    """Of label and score; 0 where one of them is the same for everybody."""
+    n, positives = len(label), int(label.sum())
+    spread = positives * (n - positives) / n
+    if spread == 0 or np.ptp(score) == 0:
+        return 0.0
+    return float(np.corrcoef(label, score)[0, 1]) * spread / (spread + 1)

@@ -89,6 +89,12 @@ class MetricByGroup:
         values = [g.value for g in self.groups if g.value is not None]
         return max(values) - min(values) if values else None
 
+    @property
+    def ratio_of_all(self) -> float | None:
+        """The ratio that fairlearn reports: that of all groups; None where the largest rate is 0."""
+        values = [g.value for g in self.groups if g.value is not None]
+        return min(values) / max(values) if any(values) else None
+
 
 def measure_groups(
     partition: Partition,

@@ -46,6 +46,11 @@ class GroupChange:
     interval: Interval | None
     p_value: float | None
 
+    @property
+    def small(self) -> bool:
+        """Whether the change rests on too few people to be compared with others."""
+        return self.n < SMALL_CELL
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -65,6 +70,13 @@ class Change:
     groups: tuple[GroupChange, ...]
     difference: Gap | None
     n: int
+
+    @property
+    def difference_of_all(self) -> float | None:
+        """The change of the largest difference among all groups, however small."""
+        before = [g.before for g in self.groups if g.before is not None]
+        after = [g.after for g in self.groups if g.after is not None]
+        return max(after) - min(after) - (max(before) - min(before)) if before and after else None
 
 
 class _Rates(NamedTuple):

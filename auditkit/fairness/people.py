@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -11,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from auditkit.errors import DataError, UnknownName
+from auditkit.fairness.copies import refuse_copies
+from auditkit.fairness.spelling import ABSENT, TRUTH, alike, folded, is_absent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +25,9 @@ Texts = npt.NDArray[np.object_]
 
 MISSING = "(missing)"
 MAX_VALUES = 100  # of one attribute; more are a measurement, not groups of people
-TRUTH = {"True": "1", "False": "0"}
+BINARY = frozenset(("0", "1"))
+NO_GROUP = ABSENT - {"none"}
+"""Folded names of groups that say that nothing is known; "none", as of children, says something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,38 +72,56 @@ class Partition:
         return "+".join(self.columns)
 
     @property
+    def sizes(self) -> Ints:
+        """(G,) how many people each group has."""
+        return np.bincount(self.codes, minlength=len(self.groups))
+
+    @property
     def unknown(self) -> Bools:
         """(G,) whether the group is of people whose value of an attribute is missing."""
         endings = tuple(f"={MISSING}{after}" for after in ("", "+"))
         return np.array([g.endswith(endings[0]) or endings[1] in g for g in self.groups])
 
 
-def read_people(table: pd.DataFrame, sensitive: Sequence[str], *, positive: str = "") -> People:
+def read_people(
+    table: pd.DataFrame,
+    sensitive: Sequence[str],
+    *,
+    positive: str = "",
+    predictable: Sequence[str] = (),
+    groups_as_written: bool = False,
+) -> People:
     """Check a table with the columns label, prediction, perhaps score, and the sensitive attributes.
 
-    Labels and predictions of more than two kinds are read as "`positive` or not".
+    Labels and predictions of more than two kinds are read as "`positive` or not". Every prediction must be a value of
+    the label, letter by letter: what is only spelled like one is never counted as another.
 
     Args:
         table: one row a person.
         sensitive: the columns that say who people are.
         positive: the favourable value of label and prediction; may be left out where they are 0/1 or true/false.
+        predictable: values that predictions may take though no label does: the names of a classifier's labels.
+        groups_as_written: whether groups whose names differ in spelling only are different groups.
 
     Raises:
-        DataError: no rows, a column or a value missing, values that are not 0/1 without `positive`, a score that is
-            no probability, or an attribute with more than 100 values.
-        UnknownName: no such sensitive column, or nobody has the value `positive`.
+        DataError: no rows, a column or a value missing, two columns of one name, a value or a group in two spellings,
+            the same people more than once, values that are not 0/1 without `positive`, a prediction that no label
+            has, a score that is no probability, or an attribute with more than 100 values.
+        UnknownName: no such sensitive column, or nobody's label is `positive`.
     """
     if not len(table):
         raise DataError("the table of people has no rows; expected one row for each person")
     if not sensitive:
         raise DataError("no sensitive column was named; name those that say who people are, e.g. sensitive: [sex]")
+    _refuse_two_columns_of_one_name(table, ("id", "label", "prediction", "score", *sensitive))
     label, prediction = (_complete(table, name) for name in ("label", "prediction"))
-    chosen = _positive(label, prediction, positive)
+    chosen = _positive(label, prediction, positive, predictable)
+    refuse_copies(table)
     return People(
         label=label == chosen,
         prediction=prediction == chosen,
         score=_score(table),
-        sensitive={name: _attribute(table, name) for name in sensitive},
+        sensitive={name: _attribute(table, name, groups_as_written) for name in sensitive},
         positive=chosen,
     )
 
@@ -136,43 +159,74 @@ def _column(table: pd.DataFrame, name: str) -> pd.Series[Any]:
     return table[name]
 
 
+def _refuse_two_columns_of_one_name(table: pd.DataFrame, used: Sequence[str]) -> None:
+    """Of two columns that are called alike nobody can say which is meant; pandas calls the second of a file x.1."""
+    names = [str(c) for c in table.columns]
+    if twice := [n for n in names if names.count(n) > 1]:
+        raise DataError(f"two columns are named {twice[0]!r}; keep one of them, or give the other another name")
+    for name in set(used) & set(names):
+        again = re.compile(rf"{re.escape(folded(name))}(\.\d+)?")
+        if others := [n for n in names if n != name and again.fullmatch(folded(n))]:
+            raise DataError(
+                f"two columns are named {name!r}, one of them spelled {others[0]!r}; keep one of them, or give the "
+                "other another name"
+            )
+
+
 def _texts(column: pd.Series[Any]) -> tuple[Texts, Bools]:
     """The values as texts, 1 and 0 for true and false, whole numbers without a point; and where there are none."""
-    missing = column.isna().to_numpy()
-    if column.dtype.kind == "f":
-        texts = np.array([str(int(v)) if v == v and float(v).is_integer() else str(v) for v in column], dtype=object)
-    else:
-        texts = np.array([TRUTH.get(t, t) for t in column.astype(str)], dtype=object)
-    return texts, missing
+    return np.array([_text(v) for v in column], dtype=object), column.isna().to_numpy()
+
+
+def _text(value: Any) -> str:
+    """Equal values are one text, whatever their type; what is a text already keeps its spelling."""
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return {"True": "1", "False": "0"}.get(str(value), str(value))
 
 
 def _complete(table: pd.DataFrame, name: str) -> Texts:
+    """The values of a column that everybody must have."""
     texts, missing = _texts(_column(table, name))
-    if missing.any():
+    absent = np.isin(texts, [t for t in set(texts) if is_absent(t)])
+    if none := int((missing | absent).sum()):
+        first = int((missing | absent).argmax())
+        written = "" if missing[first] else f", written {texts[first]!r}"
         raise DataError(
-            f"{name}: {missing.sum()} of {len(texts)} people have none (first in row {missing.argmax() + 1}); "
-            f"give everybody a {name}, or leave these people out"
+            f"{name}: {none} of {len(texts)} people have none (first in row {first + 1}{written}); give everybody a "
+            f"{name}, or leave these people out; if it is an outcome, write it in another word"
         )
     return texts
 
 
-def _positive(label: Texts, prediction: Texts, given: str) -> str:
+def _positive(label: Texts, prediction: Texts, given: str, predictable: Sequence[str]) -> str:
     """Which value counts as positive."""
     labels, predictions = set(label), set(prediction)
-    given = TRUTH.get(given.capitalize(), given)
-    if given and given not in labels | predictions:
-        raise UnknownName("value of label and prediction", given, [str(v) for v in labels | predictions][:20])
-    if not given and not labels <= {"0", "1"}:
-        shown = ", ".join(sorted(map(str, labels))[:5])
+    given = given if given in labels else TRUTH.get(given.casefold(), given)
+    _refuse_spellings(labels, predictions | set(predictable))
+    known = BINARY if labels <= BINARY else labels
+    if given and given not in known:
+        raise UnknownName("value of label and prediction", given, sorted(known)[:20])
+    if not given and known is labels:
+        shown = ", ".join(sorted(labels)[:5])
         raise DataError(f"label takes the values {shown}; say which of them is the favourable one with `positive`")
-    strange = sorted(predictions - ({"0", "1"} if not given else labels | {given}))
-    if strange and (not given or not predictions & labels):
-        expected = ", ".join(sorted(labels)[:5])
+    strange = sorted(predictions - known - set(predictable))
+    if strange:
         raise DataError(
-            f"prediction holds {strange[0]!r}, label holds {expected}; expected the same values in both "
-            "(probabilities belong into the column score)"
+            f"prediction holds {strange[0]!r}, label holds {', '.join(sorted(labels)[:5])}; expected the same values "
+            "in both (probabilities belong into the column score)"
         )
     return given or "1"
+
+
+def _refuse_spellings(labels: set[str], predictions: set[str]) -> None:
+    """One outcome in two spellings would count as two."""
+    for ways in alike(labels | predictions):
+        where = ", ".join(
+            f"{way!r} ({' and '.join(n for n, v in (('label', labels), ('prediction', predictions)) if way in v)})"
+            for way in ways
+        )
+        raise DataError(f"one outcome is spelled in {len(ways)} ways: {where}; write it alike in label and prediction")
 
 
 def _score(table: pd.DataFrame) -> Floats | None:
@@ -191,15 +245,29 @@ def _score(table: pd.DataFrame) -> Floats | None:
     return scores
 
 
-def _attribute(table: pd.DataFrame, name: str) -> Texts:
+def _attribute(table: pd.DataFrame, name: str, as_written: bool) -> Texts:
     if name not in table:
         raise UnknownName("column", name, map(str, table.columns))
     texts, missing = _texts(table[name])
     texts[missing] = MISSING
-    values = len(set(texts))
-    if values > MAX_VALUES:
-        raise DataError(f"sensitive column {name!r} has {values} values; cut it into at most {MAX_VALUES} groups")
+    values = set(texts)
+    if len(values) > MAX_VALUES:
+        raise DataError(f"sensitive column {name!r} has {len(values)} values; cut it into at most {MAX_VALUES} groups")
+    if not as_written:
+        _refuse_groups_alike(name, texts, values)
     return texts
+
+
+def _refuse_groups_alike(name: str, texts: Texts, values: set[str]) -> None:
+    """Two spellings of one group divide its people, perhaps into parts that are too small to be compared."""
+    absent = sorted(v for v in values if v == MISSING or folded(v) in NO_GROUP)
+    found = [*alike(values - set(absent)), *([tuple(absent)] if len(absent) > 1 else [])]
+    if found:
+        written = "; ".join(" and ".join(f"{w!r} ({(texts == w).sum()})" for w in ways) for ways in found[:5])
+        raise DataError(
+            f"sensitive column {name!r}: groups that differ in spelling only: {written}; write them alike, or say "
+            "groups_as_written: true where they are different people"
+        )
 
 
 def align(table: pd.DataFrame, other: pd.DataFrame, sensitive: Sequence[str]) -> pd.DataFrame:

@@ -103,7 +103,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
     """A .csv or .parquet file as a table; in a csv an empty cell, and nothing else, is a missing value.
 
     Raises:
-        DataError: no such file, another kind of file, or a damaged one.
+        DataError: no such file, another kind of file, a damaged one, or one with two columns of one name.
         MissingExtra: a .parquet file, and no pyarrow.
     """
     import pandas as pd
@@ -118,6 +118,28 @@ def read_table(path: str | Path) -> pd.DataFrame:
             with extras.explained():
                 import pyarrow  # noqa: F401 - what pandas says without it names no way out
             return pd.read_parquet(path)
-        return pd.read_csv(path, keep_default_na=False, na_values=[""], low_memory=False)
+        _refuse_repeated_names(path)
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""], low_memory=False)
+        _refuse_shifted_rows(path, table)
+        return table
     except (OSError, ValueError) as e:  # what pandas and pyarrow raise on damaged files derives from these
         raise DataError(f"{path} cannot be read: {' '.join(str(e).split())}; write the table again") from e
+
+
+def _refuse_repeated_names(path: Path) -> None:
+    """Pandas would call the second of two columns of one name x.1, and read the first as if it were the only one."""
+    import pandas as pd
+
+    header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0].str.strip()
+    named = header[header != ""]
+    if named.duplicated().any():
+        twice = named[named.duplicated()].iloc[0]
+        raise DataError(f"{path}: two columns are named {twice!r}; keep one of them, or give the other another name")
+
+
+def _refuse_shifted_rows(path: Path, table: pd.DataFrame) -> None:
+    """Where rows have more cells than the header, pandas takes the first for row names and shifts all the others."""
+    import pandas as pd
+
+    if not isinstance(table.index, pd.RangeIndex):
+        raise DataError(f"{path}: its rows have more cells than its header has names; name every column")

@@ -24,6 +24,7 @@ SOURCE = "Bird et al. 2020, Fairlearn, MSR-TR-2020-32; Weerts et al. 2023, JMLR 
 CALIBRATION_SOURCE = "Kleinberg et al. 2017, arXiv:1609.05807; Naeini et al. 2015, AAAI"
 DISCRIMINATION_SOURCE = "Hanley & McNeil 1982, Radiology 143; DeLong et al. 1988, Biometrics 44"
 ALPHA = 0.05
+ONE_GROUP = 2  # people that are a group: one alone may be left out
 
 
 def overall(at: str, people: People) -> Iterator[Measurement]:
@@ -47,7 +48,9 @@ def rates(at: str, found: Sequence[MetricByGroup]) -> list[Measurement]:
     return [m.with_details(p_value_bh=adjusted[m.id]) if m.id in adjusted else m for m in adjust_p_values(measured)]
 
 
-def gaps(at: str, found: Sequence[MetricByGroup], rates: Sequence[Measurement]) -> Iterator[Measurement]:
+def gaps(
+    at: str, people: People, found: Sequence[MetricByGroup], rates: Sequence[Measurement]
+) -> Iterator[Measurement]:
     """Difference and ratio of every metric and partition; `rates` say which groups a test tells from the others."""
     flagged: dict[tuple[str, str], list[str]] = defaultdict(list)
     for m in rates:
@@ -55,16 +58,29 @@ def gaps(at: str, found: Sequence[MetricByGroup], rates: Sequence[Measurement]) 
             flagged[m.details["attribute"], m.details["metric"]].append(m.id.split("/")[1])
     for by_group in found:
         details = _compared(by_group) | {"flagged_groups": flagged[by_group.partition.name, by_group.metric]}
+        details |= _undecided(by_group, people)
+        small = [g.group for g in by_group.groups if g.small]
+        without = [_left_out(by_group.partition, small, v) for v in (by_group.difference_of_all, by_group.ratio_of_all)]
         name, words = f"{at}/{by_group.partition.name}/{by_group.metric}", by_group.metric.replace("_", " ")
-        yield _gap(f"{name}_difference", by_group, by_group.difference, f"largest less smallest {words}", 0.0, details)
-        ratio = _gap(f"{name}_ratio", by_group, by_group.ratio, f"smallest over largest {words}", 1.0, details)
+        yield _gap(
+            f"{name}_difference",
+            by_group,
+            by_group.difference,
+            f"largest less smallest {words}",
+            0.0,
+            details | without[0],
+        )
+        ratio = _gap(
+            f"{name}_ratio", by_group, by_group.ratio, f"smallest over largest {words}", 1.0, details | without[1]
+        )
         yield ratio.with_details(**_impact(by_group)) if by_group.metric == "selection_rate" else ratio
 
 
 def calibration(at: str, partition: Partition, groups: Sequence[GroupCalibration]) -> Iterator[Measurement]:
     """The calibration gap of every group, and how far the gaps are apart."""
     details: dict[str, Any] = {"attribute": partition.name, "metric": "calibration_gap"}
-    compared = [g for g in groups if not g.small]
+    compared, values = [g for g in groups if not g.small], [g.gap for g in groups]
+    small = [g.group for g in groups if g.small]
     yield _measured(
         f"{at}/{partition.name}/calibration_gap_difference",
         gap_difference(groups),
@@ -73,7 +89,7 @@ def calibration(at: str, partition: Partition, groups: Sequence[GroupCalibration
         ideal=0.0,
         method=f"largest less smallest calibration gap {_many(len(compared))}",
         source=CALIBRATION_SOURCE,
-        details=details,
+        details=details | _left_out(partition, small, max(values) - min(values)),
     )
     for g in groups:
         more: dict[str, Any] = {"expected_calibration_error": g.error} | ({"small_cell": True} if g.small else {})
@@ -94,7 +110,8 @@ def calibration(at: str, partition: Partition, groups: Sequence[GroupCalibration
 def discrimination(at: str, partition: Partition, groups: list[GroupDiscrimination]) -> Iterator[Measurement]:
     """The area under the ROC of every group, and how far the areas are apart."""
     details: dict[str, Any] = {"attribute": partition.name, "metric": "roc_auc"}
-    compared = [g for g in groups if not g.small]
+    compared, values = [g for g in groups if not g.small], [g.area for g in groups if g.area is not None]
+    small, reach = [g.group for g in groups if g.small], max(values) - min(values) if values else None
     yield _measured(
         f"{at}/{partition.name}/roc_auc_difference",
         area_difference(groups),
@@ -103,17 +120,19 @@ def discrimination(at: str, partition: Partition, groups: list[GroupDiscriminati
         ideal=0.0,
         method=f"largest less smallest area under the ROC {_many(len(compared))} with either outcome",
         source=DISCRIMINATION_SOURCE,
-        details=details,
+        details=details | _left_out(partition, small, reach),
     )
     for g in groups:
         more: dict[str, Any] = {"positives": g.positives} | ({"small_cell": True} if g.small else {})
         if len(partition.columns) == 1 and g.fpr:
             more["roc"] = {"fpr": list(g.fpr), "tpr": list(g.tpr)}
-        yield _measured(
-            f"{at}/{g.group}/roc_auc",
-            None if g.area is None or g.interval is None else Gap(g.area, g.interval),
-            reason="fewer than two people have one of the two outcomes",
-            n=g.positives + g.negatives,
+        more |= {"reason": "fewer than two people have one of the two outcomes"} if g.area is None else {}
+        yield Measurement(
+            id=f"{at}/{g.group}/roc_auc",
+            value=g.area,
+            interval=g.interval,
+            status="undefined" if g.area is None else "ok",
+            n=0 if g.area is None else g.positives + g.negatives,
             ideal=1.0,
             method="share of pairs of a positive and a negative in which the positive has the higher score",
             source=DISCRIMINATION_SOURCE,
@@ -143,7 +162,8 @@ def changes(at: str, found: Sequence[Change], compared_with: str) -> Iterator[Me
                 "metric": c.metric,
                 "compared_with": compared_with,
                 "changes": rows,
-            },
+            }
+            | _left_out(c.partition, [g.group for g in c.groups if g.small], c.difference_of_all),
         )
 
 
@@ -203,6 +223,25 @@ def _compared(found: MetricByGroup) -> dict[str, Any]:
     if small and found.difference_of_all is not None:
         details["difference_with_small_cells"] = found.difference_of_all
     return details
+
+
+def _left_out(partition: Partition, small: Sequence[str], value: float | None) -> dict[str, Any]:
+    """The groups of at least two people that a gap is not over, and what it would be with every group."""
+    people = dict(zip(partition.groups, partition.sizes.tolist(), strict=True))
+    groups = {name: people[name] for name in small if people[name] >= ONE_GROUP}
+    return {"left_out": {"groups": groups, "value": value}} if groups else {}
+
+
+def _undecided(found: MetricByGroup, people: People) -> dict[str, Any]:
+    """Why equal rates would say nothing: a model that decides alike about everybody, or a rate that is 0 everywhere."""
+    decided = int(people.prediction.sum())
+    if decided in (0, len(people)):
+        who = "nobody" if decided == 0 else "everybody"
+        return {"undecided": f"{who} of {len(people)} people was predicted {people.positive!r}, so nothing is compared"}
+    if found.difference is not None and found.ratio is None and METRICS[found.metric].ideal != 0:
+        words = found.metric.replace("_", " ")
+        return {"undecided": f"the {words} is 0 in every group compared, so that the ratio is undefined"}
+    return {}
 
 
 def _many(groups: int) -> str:

@@ -50,6 +50,8 @@ class GroupFairness:
         positive: the favourable value of label and prediction; may be left out where they are 0/1 or true/false.
         compare_with: a .csv or .parquet file of another model's predictions for the same people.
         max_order: how many attributes are crossed at most.
+        groups_as_written: whether groups whose names differ in spelling only ("Black", "black ") are different groups;
+            otherwise such a table is refused.
     """
 
     id: str = "group_fairness"
@@ -58,6 +60,7 @@ class GroupFairness:
     positive: str | int = ""
     compare_with: str = ""
     max_order: int = 3
+    groups_as_written: bool = False
 
     needs: ClassVar[tuple[type, ...]] = (Predicts, Classifies)
     source: ClassVar[str] = as_measurements.SOURCE
@@ -74,13 +77,13 @@ class GroupFairness:
             UnknownName: no such sensitive column, or nobody has the value `positive`.
         """
         table = self._table(model)
-        people = read_people(table, self.sensitive, positive=str(self.positive))
+        people = self._people(table, str(self.positive), getattr(model, "labels", ()))
         partitions = list(cross(people.sensitive, self.max_order))
         found = [m for p in partitions for m in measure_groups(p, people.label, people.prediction, rng=rng)]
         rates = as_measurements.rates(self.id, found)
         measurements: list[Measurement] = [
             *as_measurements.overall(self.id, people),
-            *as_measurements.gaps(self.id, found, rates),
+            *as_measurements.gaps(self.id, people, found, rates),
             *rates,
         ]
         if people.score is not None:
@@ -94,6 +97,15 @@ class GroupFairness:
             measurements += as_measurements.changes(self.id, changes, self.compare_with)
         self._notice(model, people, found)
         return ProbeResult(measurements)
+
+    def _people(self, table: pd.DataFrame, positive: str, predictable: Sequence[str]) -> People:
+        return read_people(
+            table,
+            self.sensitive,
+            positive=positive,
+            predictable=predictable,
+            groups_as_written=self.groups_as_written,
+        )
 
     def _table(self, model: Any) -> pd.DataFrame:
         """One row a person, with what the model decided."""
@@ -125,7 +137,7 @@ class GroupFairness:
         """From the other model to this one, on the same people."""
         other = align(table, read_table(self.compare_with), self.sensitive)
         other = other.assign(**{name: table[name].to_numpy() for name in self.sensitive})
-        before = read_people(other, self.sensitive, positive=people.positive).prediction
+        before = self._people(other, people.positive, ()).prediction
         return [c for p in partitions for c in compare(p, people.label, before, people.prediction, rng=rng)]
 
     def _notice(self, model: Any, people: People, found: Sequence[MetricByGroup]) -> None:

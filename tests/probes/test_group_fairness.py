@@ -159,10 +159,10 @@ def test_misaligned_people_are_refused(tmp_path):
 
 def texts(tmp_path):
     rows = [
-        {"text": f"the {who} is a good {job}", "label": label, "sex": who}
+        {"text": f"the {who} of team {team} is a good {job}", "label": label, "sex": who}
         for who in ("man", "woman")
         for job in ("nurse", "doctor", "engineer", "teacher", "lawyer", "cook", "manager", "scientist")
-        for label in ("positive", "negative") * 3
+        for team, label in enumerate(("positive", "negative") * 3)
     ]
     path = tmp_path / "people.csv"
     pd.DataFrame(rows).to_csv(path, index=False)
