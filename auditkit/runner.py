@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from auditkit import checkpoint, environment, extras, plugins, progress
-from auditkit.errors import ConfigError, DataAbsent, InputError, MissingCapability
+from auditkit import checkpoint, environment, extras, foreign, plugins, progress
+from auditkit.errors import ConfigError, DataAbsent, InputError, MissingCapability, ModelError
 from auditkit.measurement import Measurement
 from auditkit.probes.base import ItemScore, Probe, ProbeResult, generator
 from auditkit.report import AuditReport, ProbeRun
@@ -181,11 +181,18 @@ def _conclude(
 
 def _subject(model: Model) -> dict[str, Any]:
     """What the model says of itself, and what it had to replace while it was loaded."""
+    try:
+        with foreign.contained():
+            described = model.describe()
+    except InputError:
+        raise
+    except Exception as e:  # whatever a foreign model raises
+        raise ModelError(f"{model.name} cannot say what it is: {type(e).__name__}: {e}; correct describe()") from e
     notices = dict(sorted(model.notices.items()))
     model.notices.clear()
     steps = [str(done["step"]) for done in getattr(model, "compression", ())]  # see auditkit.compression.compress
     more = {"notices": notices} if notices else {}
-    return model.describe() | ({"compression": steps} if steps else {}) | more
+    return described | ({"compression": steps} if steps else {}) | more
 
 
 def _probe_config(probe: Probe) -> dict[str, Any]:
@@ -223,7 +230,7 @@ def _run_probe(probe: Probe, model: Model, seed: int, listener: Listener) -> _Ou
     model.notices.clear()
     start = time.perf_counter()
     try:
-        with progress.listen(listener.advanced):
+        with progress.listen(listener.advanced), foreign.contained():
             result = _checked(probe, _measure_if_able(probe, model, seed), seed)
         run = ProbeRun(probe.id, "ok")
     except MissingCapability as e:
