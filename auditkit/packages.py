@@ -1,30 +1,42 @@
-"""The installed packages, as a bill of materials: what was there when a number was computed."""
+"""The packages that a run imported, as a bill of materials: what a number was computed with."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
 import re
-from importlib.metadata import Distribution, distributions
+import sys
+from collections.abc import Collection
+from importlib.metadata import Distribution, distributions, packages_distributions
 
 _WRITTEN_BY_THE_INSTALLER = re.compile(
     r"^(\.\.|/|[A-Za-z]:)|\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json)$"
 )
 
 
-def installed() -> dict[str, str]:
-    """`{"numpy": "2.4.6 sha256:1f0a..."}`: version and, where its files are recorded, the digest of each package.
+def imported() -> set[str]:
+    """Names of the packages of which this process has imported anything."""
+    loaded = {name.partition(".")[0] for name, module in list(sys.modules.items()) if module is not None}
+    return {_plain(name) for top, names in packages_distributions().items() if top in loaded for name in names}
+
+
+def listed(names: Collection[str]) -> dict[str, str]:
+    """`{"numpy": "2.4.6 sha256:1f0a..."}`: version and, where its files are recorded, the digest of each of `names`.
 
     The digest is the sha256 over path and hash of every file that the wheel brought, as the package's RECORD lists
     them. It is the same on every machine that installed the same wheel, and says nothing of files changed afterwards.
     """
     found: dict[str, str] = {}
     for package in distributions():
-        name = re.sub(r"[-_.]+", "-", package.name or "").lower()
-        if name and name not in found:  # the first one on the path is the one that is imported
+        name = _plain(package.name or "")
+        if name in names and name not in found:  # the first one on the path is the one that is imported
             digest = _files_sha256(package)
             found[name] = package.version + (f" sha256:{digest}" if digest else "")
     return dict(sorted(found.items()))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _files_sha256(package: Distribution) -> str | None:

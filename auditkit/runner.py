@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from auditkit import checkpoint, environment, extras, foreign, plugins, progress
+from auditkit import checkpoint, environment, extras, foreign, locks, plugins, progress, shown_paths
 from auditkit.errors import ConfigError, DataAbsent, InputError, MissingCapability, ModelError
 from auditkit.measurement import Measurement
 from auditkit.probes.base import ItemScore, Probe, ProbeResult, generator
@@ -84,9 +86,10 @@ def run(
     folder, listener = Path(out or settings.out), listener or Listener()
     _warn(listener, probes, rules)
     loaded = _load_model(**settings.model.model_dump())
-    report = _measure(loaded, probes, settings.seed, folder, listener)
-    report = replace(report, config={**report.config, "model": settings.model.model_dump(), "gate": settings.gate})
-    return _conclude(report, rules, before, folder)
+    with _alone(folder):
+        report = _measure(loaded, probes, settings.seed, folder, listener)
+        report = replace(report, config={**report.config, "model": settings.model.model_dump(), "gate": settings.gate})
+        return _conclude(report, rules, before, folder)
 
 
 def audit(
@@ -120,9 +123,15 @@ def audit(
     folder, listener = Path(out) if out is not None else None, listener or Listener()
     _warn(listener, built, rules)
     loaded = _load_model(model) if isinstance(model, str) else model
-    report = _measure(loaded, built, seed, folder, listener)
-    report = replace(report, config={**report.config, "gate": [rule.to_json() for rule in rules]})
-    return _conclude(report, rules, None, folder)
+    with _alone(folder):
+        report = _measure(loaded, built, seed, folder, listener)
+        report = replace(report, config={**report.config, "gate": [rule.to_json() for rule in rules]})
+        return _conclude(report, rules, None, folder)
+
+
+def _alone(out: Path | None) -> AbstractContextManager[None]:
+    """Two runs in one folder would mix their probes into one report."""
+    return locks.held(out / ".lock", what=str(out)) if out is not None else nullcontext()
 
 
 def _warn(listener: Listener, probes: Sequence[Probe], rules: Sequence[Rule]) -> None:
@@ -146,29 +155,40 @@ def _measure(model: Model, probes: Sequence[Probe], seed: int, out: Path | None,
     outcomes = []
     for probe in probes:
         listener.probe_started(probe.id)
-        key = checkpoint.key(probe, subject, seed)
+        key = checkpoint.key(probe, subject, seed, code_of=[type(model)])
         kept = checkpoints.find(probe.id, key)
         outcome = _Outcome(*kept) if kept else _run_probe(probe, model, seed, listener)
         if kept is None and outcome.run.status == "ok":  # what was absent now may be here next time
             checkpoints.store(outcome.run, outcome.result, key)
         listener.probe_finished(outcome.run, outcome.result.measurements, kept is not None)
         outcomes.append(outcome)
+    items = _items_table([item for o in outcomes for item in o.result.items])
+    if out is not None:
+        _import_writers()
     return AuditReport(
         subject=subject,
-        environment=environment.describe(),
+        environment=environment.describe(checkpoints.imported),
         config={"model": {"spec": model.name}, "seed": seed, "probes": [_probe_config(p) for p in probes]},
         seed=seed,
         runs=[o.run for o in outcomes],
         measurements=[m for o in outcomes for m in o.result.measurements],
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        _items=_items_table([item for o in outcomes for item in o.result.items]),
+        _items=items,
     )
+
+
+def _import_writers() -> None:
+    """What writes the report is part of the run too: else the second one in a process would list more packages."""
+    for module in ("auditkit.rendering.html", "jinja2", "pandas", "pyarrow"):
+        with suppress(ImportError):
+            importlib.import_module(module)
 
 
 def _conclude(
     report: AuditReport, rules: Sequence[Rule], baseline: AuditReport | None, out: Path | None
 ) -> AuditReport:
     """Judge and write. The checkpoints of a run with a crashed probe stay, so that only this one is repeated."""
+    report = shown_paths.shortened(report)
     if rules:
         report = replace(report, verdicts=tuple(report.gate(rules, baseline=baseline)))
     if out is not None:

@@ -69,8 +69,8 @@ def refuse_sizes(folder: Path, name: str) -> int | None:
             raise ModelError(f"cannot load {name}: config.json says {key}: {value}; expected at least 1")
         if layers and size and value > tensors:
             raise ModelError(
-                f"cannot load {name}: config.json says {key}: {value:,}, but the weight files hold {tensors:,} tensors; "
-                "expected the configuration that belongs to these weights"
+                f"cannot load {name}: config.json says {key}: {value:,}, but the weight files hold {tensors:,} "
+                "tensors; expected the configuration that belongs to these weights"
             )
     return size or None
 

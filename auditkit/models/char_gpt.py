@@ -17,6 +17,7 @@ from auditkit.errors import DataError, MissingCapability, ModelError, Vocabulary
 from auditkit.models.batching import Batcher, pad
 from auditkit.models.char_tokenizer import CharTokenizer
 from auditkit.models.char_transformer import CharGPTConfig, CharTransformer
+from auditkit.models.identity import identity, sha256
 from auditkit.models.protocols import Floats, Ints, TokenScores, TokenStatistics
 from auditkit.models.saving import refuse_reshaped
 from auditkit.models.token_statistics import as_token_statistics, statistics
@@ -61,7 +62,7 @@ class CharModel:
     def describe(self) -> dict[str, Any]:
         """See `Model.describe`; `config` holds the whole configuration but the vocabulary."""
         config = asdict(self.config)
-        symbols = len(config.pop("vocabulary"))
+        vocabulary, weights = config.pop("vocabulary"), weights_sha256(self._module)
         return {
             "name": self.name,
             "task": self.task,
@@ -69,11 +70,12 @@ class CharModel:
             "device": str(self.device),
             "dtype": str(next(self._module.parameters()).dtype).removeprefix("torch."),
             "parameters": parameter_count(self._module),
-            "weights_sha256": weights_sha256(self._module),
+            "weights_sha256": weights,
             "context": self.config.context,
             "revision": None,
-            "vocabulary": symbols,
+            "vocabulary": len(vocabulary),
             "config": config,
+            **identity(weights, tokenizer=sha256(vocabulary), config=sha256(config)),
         }
 
     def randomized(self, seed: int) -> Self:

@@ -53,8 +53,8 @@ def refuse_unused(module: Any, unexpected: Iterable[str], name: str) -> Counter[
     left = [key for key in sorted(unexpected) if not _CONSTANT.search(key)]
     if unused := [key for key in left if not _head_of_another_task(key, own)]:
         raise ModelError(
-            f"{name}: {len(unused)} weights of the checkpoint fit nowhere in {type(module).__name__} ({_some(unused)}); "
-            "expected the configuration and the task that these weights were trained with"
+            f"{name}: {len(unused)} weights of the checkpoint fit nowhere in {type(module).__name__} "
+            f"({_some(unused)}); expected the configuration and the task that these weights were trained with"
         )
     heads = sorted({_matched(key) for key in left})
     return Counter({f"weights not used, of another task's head: {', '.join(heads)}": len(left)} if left else {})

@@ -110,7 +110,7 @@ def _load_factory(spec: str) -> Model:
         raise ModelError(
             f"{spec!r} returned a {type(model).__name__}; expected name, notices, describe() and randomized()"
         )
-    return model  # type: ignore[no-any-return]
+    return model
 
 
 def _load_files(where: Path | str, name: str, task: str | None, device: str, dtype: str, revision: str | None) -> Model:
