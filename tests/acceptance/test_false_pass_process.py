@@ -179,12 +179,15 @@ def test_a_yes_on_standard_input_changes_nothing(tmp_path, monkeypatch):
 
 
 def test_every_call_that_could_ask_says_no():
+    asks = re.compile(r"(?<![\w.])(?<!def )input\(|sys\.stdin")
     calls = re.compile(r"(\.from_pretrained|\.from_config|\bcached_file|\bSentenceTransformer|\bhf_hub_download)\(")
     for path in ROOT.rglob("*.py"):
         for number, line in enumerate(path.read_text().splitlines(), 1):
             if calls.search(line) and "`" not in line:
                 assert "trust_remote_code=False" in line, f"{path.name}:{number}: {line.strip()}"
-            assert not re.search(r"(?<![\w.])input\(|sys\.stdin", line), f"{path.name}:{number} reads standard input"
+            assert not re.search(r"(?<![\w.])(?<!def )input\(|sys\.stdin", line), (
+                f"{path.name}:{number} reads standard input"
+            )
 
 
 def test_chat_templates_are_sandboxed():
@@ -207,7 +210,7 @@ BROKEN = {
     "absurd width": ({"intermediate_size": 10**12}, "parameters, but the weight files hold"),
     "absurd vocabulary": ({"vocab_size": 10**13}, "parameters, but the weight files hold"),
     "a text for a number": ({"hidden_size": "wide"}, "cannot load"),
-    "two layers of four": ({"num_hidden_layers": 2}, "weights of the checkpoint fit nowhere in BertForMaskedLM (bert.enc"),
+    "two layers of four": ({"num_hidden_layers": 2}, "weights of the checkpoint fit nowhere in BertForMaskedLM (bert."),
 }  # fmt: skip
 
 
