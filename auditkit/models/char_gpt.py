@@ -15,6 +15,7 @@ import torch
 
 from auditkit.errors import DataError, MissingCapability, ModelError, VocabularyError
 from auditkit.models.batching import Batcher, pad
+from auditkit.models.before_loading import refuse_absurd
 from auditkit.models.char_tokenizer import CharTokenizer
 from auditkit.models.char_transformer import CharGPTConfig, CharTransformer
 from auditkit.models.identity import identity, sha256
@@ -117,6 +118,7 @@ class CharModel:
         """
         folder = Path(folder)
         config, sha256 = _read_config(folder / "config.json")
+        _refuse_absurd(config, folder / "model.safetensors")
         module = CharTransformer(config)
         _read_weights(module, folder / "model.safetensors", sha256)
         where = pick_device(device)
@@ -314,10 +316,18 @@ def _read_config(path: Path) -> tuple[CharGPTConfig, str]:
             raise ModelError(f"{path}: another format than {FORMAT}, the one that this version reads and writes")
         sha256 = data.pop("weights_file_sha256")
         return CharGPTConfig(**data), sha256
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
         raise ModelError(
             f"{path} is not a char-GPT's configuration ({type(e).__name__}: {e}); save the model again"
         ) from e
+
+
+def _refuse_absurd(config: CharGPTConfig, weights: Path) -> None:
+    """Before anything is allocated: the blocks, the symbols and the positions alone, against the size of the file."""
+    blocks = config.layers * config.hidden**2 * (4 + 2 * config.ff_multiple)
+    rest = config.hidden * (2 * len(config.vocabulary) + config.context * config.positions)
+    size = weights.stat().st_size if weights.is_file() else 0
+    refuse_absurd(blocks + rest, size or None, str(weights.parent))
 
 
 def _read_weights(module: CharTransformer, path: Path, sha256: str) -> None:
