@@ -19,6 +19,7 @@ from fnmatch import fnmatchcase
 from statistics import NormalDist
 from typing import Any
 
+from auditkit import foreign
 from auditkit.gate import Rule, Verdict
 from auditkit.measurement import Measurement
 from auditkit.probes.base import Planned, Plans
@@ -147,7 +148,8 @@ def _may_match(rule: Rule, probe: str) -> bool:
 
 def _plans_of(probe: Plans) -> Mapping[str, Planned]:
     try:
-        return probe.planned()
+        with foreign.contained():
+            return probe.planned()
     except Exception:  # a foreign probe may raise anything; what is wrong, the probe says when it runs
         return {}
 

@@ -91,19 +91,20 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run an audit; a run that was stopped goes on where it stopped."""
-    from auditkit import conclusion, live, runner
+    from auditkit import conclusion, foreign, live, runner
     from auditkit.config import load
     from auditkit.data.catalog import holds_nothing
     from auditkit.outputs import Outputs
 
     wanted = {"junit": junit, "summary": summary, "code_quality": code_quality}
     outputs = Outputs(rules=config, annotations=annotations, as_json=as_json, **wanted)
-    settings = load(config, model=model, overrides=set_ or ())
+    with foreign.contained():
+        settings = load(config, model=model, overrides=set_ or ())
     folder = out or Path(settings.out)
     before = _baseline(baseline, own=folder / "report.json")
     if notice := holds_nothing():
         print(one_line(notice), file=sys.stderr)
-    with live.listening() as listener:
+    with live.listening() as listener, foreign.contained():
         try:
             report = runner.run(settings, out=folder, baseline=before, listener=listener)
         except KeyboardInterrupt:

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Collection
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -14,16 +15,20 @@ from auditkit import __version__, packages
 LIBRARIES = ("torch", "transformers", "tokenizers", "sentence-transformers", "safetensors", "peft", "numpy", "scipy")
 
 
-def describe() -> dict[str, Any]:
-    """JSON values, the same for every run on the same machine and project; imports no library to find its version."""
+def describe(imported: Collection[str] = ()) -> dict[str, Any]:
+    """JSON values, the same for every run on the same machine and project; imports no library to find its version.
+
+    Args:
+        imported: packages that were imported by an earlier part of the same run, in another process.
+    """
     return {
         "auditkit": __version__,
         "python": platform.python_version(),
-        "platform": platform.platform(),
+        "platform": f"{platform.system()} {platform.machine()}",
         "processors": os.cpu_count(),
         "threads": _torch_threads(),
         "libraries": library_versions(),
-        "packages": packages.installed(),
+        "packages": packages.listed(packages.imported() | set(imported)),
         "git_commit": git_commit(),
     }
 

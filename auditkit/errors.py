@@ -14,6 +14,7 @@
     │   ├── PrivacySettingError (auditkit.privacy) a setting of private training protects nothing or is out of reach
     │   └── LedgerError         (auditkit.privacy) a privacy ledger is damaged or belongs to another training
     ├── MissingCapability       the model cannot do what the probe needs; the probe is skipped, with this reason
+    ├── ForeignExit             a model, a factory, a probe or a plug-in tried to end the run: a crash
     ├── AccountantsDisagree     (auditkit.privacy) the privacy accountants contradict each other
     ├── BudgetExhausted         (auditkit.privacy) the next step would spend more than the target epsilon
     └── GateFailed              at least one rule did not pass; carries the verdicts
@@ -91,6 +92,10 @@ class MissingExtra(InputError, ModuleNotFoundError):
 
 class MissingCapability(AuditkitError):
     """The model cannot do what the probe needs (for instance: it has no mask token)."""
+
+
+class ForeignExit(AuditkitError):
+    """A model, a factory, a probe or a plug-in tried to end the run; it counts as a crash of that code."""
 
 
 class GateFailed(AuditkitError):

@@ -21,7 +21,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from auditkit import extras
+from auditkit import extras, foreign
 from auditkit.errors import ConfigError, InputError, UnknownName
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ def load_object(target: str) -> Any:
     """
     module_name, _, name = target.partition(":")
     try:
-        module = importlib.import_module(module_name)
+        with foreign.contained():
+            module = importlib.import_module(module_name)
     except Exception as e:  # whatever a foreign module raises while it is imported
         if isinstance(e, ImportError) and (absent := extras.missing(e)) is not None:
             raise absent from e
@@ -139,9 +140,12 @@ def probe(spec: str, options: Mapping[str, Any] | None = None) -> Probe:
         raise ConfigError(problems, where=spec)
     values = _option_model(cls).model_validate(options)
     try:
-        return cls(**{name: getattr(values, name) for name in options})
+        with foreign.contained():
+            return cls(**{name: getattr(values, name) for name in options})
     except (TypeError, ValueError, InputError) as e:  # the probe's own __post_init__
         raise InputError(f"{spec}: {e}") from e
+    except Exception as e:  # whatever a foreign one raises
+        raise InputError(f"{spec}: cannot be made: {type(e).__name__}: {e}; correct the probe") from e
 
 
 def id_problems(probes: Mapping[str, Probe]) -> list[str]:

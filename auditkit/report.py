@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -276,12 +276,12 @@ def write_together(files: Mapping[Path, bytes]) -> None:
     try:
         for path, content in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as f:
-                staged[path] = Path(f.name)
+            temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+            with temporary.open("xb") as f:  # as any new file: what the umask forbids, nobody may
+                staged[path] = temporary
                 f.write(content)
                 f.flush()
                 os.fsync(f.fileno())
-            staged[path].chmod(0o644)
         for path, temporary in staged.items():
             temporary.replace(path)
     except OSError as e:

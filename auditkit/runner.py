@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import math
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from auditkit import checkpoint, environment, extras, plugins, progress
-from auditkit.errors import ConfigError, DataAbsent, InputError, MissingCapability
+from auditkit import checkpoint, environment, extras, foreign, locks, plugins, progress, shown_paths
+from auditkit.errors import ConfigError, DataAbsent, InputError, MissingCapability, ModelError
 from auditkit.measurement import Measurement
 from auditkit.probes.base import ItemScore, Probe, ProbeResult, generator
 from auditkit.report import AuditReport, ProbeRun
@@ -85,9 +87,10 @@ def run(
     folder, listener = Path(out or settings.out), listener or Listener()
     _warn(listener, probes, rules)
     loaded = _load_model(**settings.model.model_dump())
-    report = _measure(loaded, probes, settings.seed, folder, listener)
-    report = replace(report, config={**report.config, "model": settings.model.model_dump(), "gate": settings.gate})
-    return _conclude(report, rules, before, folder, listener)
+    with _alone(folder):
+        report = _measure(loaded, probes, settings.seed, folder, listener)
+        report = replace(report, config={**report.config, "model": settings.model.model_dump(), "gate": settings.gate})
+        return _conclude(report, rules, before, folder, listener)
 
 
 def audit(
@@ -121,9 +124,15 @@ def audit(
     folder, listener = Path(out) if out is not None else None, listener or Listener()
     _warn(listener, built, rules)
     loaded = _load_model(model) if isinstance(model, str) else model
-    report = _measure(loaded, built, seed, folder, listener)
-    report = replace(report, config={**report.config, "gate": [rule.to_json() for rule in rules]})
-    return _conclude(report, rules, None, folder, listener)
+    with _alone(folder):
+        report = _measure(loaded, built, seed, folder, listener)
+        report = replace(report, config={**report.config, "gate": [rule.to_json() for rule in rules]})
+        return _conclude(report, rules, None, folder, listener)
+
+
+def _alone(out: Path | None) -> AbstractContextManager[None]:
+    """Two runs in one folder would mix their probes into one report."""
+    return locks.held(out / ".lock", what=str(out)) if out is not None else nullcontext()
 
 
 def _warn(listener: Listener, probes: Sequence[Probe], rules: Sequence[Rule]) -> None:
@@ -147,23 +156,33 @@ def _measure(model: Model, probes: Sequence[Probe], seed: int, out: Path | None,
     outcomes = []
     for probe in probes:
         listener.probe_started(probe.id)
-        key = checkpoint.key(probe, subject, seed)
+        key = checkpoint.key(probe, subject, seed, code_of=[type(model)])
         kept = checkpoints.find(probe.id, key)
         outcome = _Outcome(*kept) if kept else _run_probe(probe, model, seed, listener)
         if kept is None and outcome.run.status == "ok":  # what was absent now may be here next time
             checkpoints.store(outcome.run, outcome.result, key)
         listener.probe_finished(outcome.run, outcome.result.measurements, kept is not None)
         outcomes.append(outcome)
+    items = _items_table([item for o in outcomes for item in o.result.items])
+    if out is not None:
+        _import_writers()
     return AuditReport(
         subject=subject,
-        environment=environment.describe(),
+        environment=environment.describe(checkpoints.imported),
         config={"model": {"spec": model.name}, "seed": seed, "probes": [_probe_config(p) for p in probes]},
         seed=seed,
         runs=[o.run for o in outcomes],
         measurements=[m for o in outcomes for m in o.result.measurements],
         created=datetime.now(UTC).isoformat(timespec="milliseconds"),
-        _items=_items_table([item for o in outcomes for item in o.result.items]),
+        _items=items,
     )
+
+
+def _import_writers() -> None:
+    """What writes the report is part of the run too: else the second one in a process would list more packages."""
+    for module in ("auditkit.rendering.html", "jinja2", "pandas", "pyarrow"):
+        with suppress(ImportError):
+            importlib.import_module(module)
 
 
 def _conclude(
@@ -172,6 +191,7 @@ def _conclude(
     """Judge and write. The checkpoints of a run with a crashed probe stay, so that only this one is repeated."""
     from auditkit import idle_limits
 
+    report = shown_paths.shortened(report)
     for remark in idle_limits.remarks(report, rules):
         listener.warned(remark)
     if rules:
@@ -186,11 +206,18 @@ def _conclude(
 
 def _subject(model: Model) -> dict[str, Any]:
     """What the model says of itself, and what it had to replace while it was loaded."""
+    try:
+        with foreign.contained():
+            described = model.describe()
+    except InputError:
+        raise
+    except Exception as e:  # whatever a foreign model raises
+        raise ModelError(f"{model.name} cannot say what it is: {type(e).__name__}: {e}; correct describe()") from e
     notices = dict(sorted(model.notices.items()))
     model.notices.clear()
     steps = [str(done["step"]) for done in getattr(model, "compression", ())]  # see auditkit.compression.compress
     more = {"notices": notices} if notices else {}
-    return model.describe() | ({"compression": steps} if steps else {}) | more
+    return described | ({"compression": steps} if steps else {}) | more
 
 
 def _probe_config(probe: Probe) -> dict[str, Any]:
@@ -228,7 +255,7 @@ def _run_probe(probe: Probe, model: Model, seed: int, listener: Listener) -> _Ou
     model.notices.clear()
     start = time.perf_counter()
     try:
-        with progress.listen(listener.advanced):
+        with progress.listen(listener.advanced), foreign.contained():
             result = _checked(probe, _measure_if_able(probe, model, seed), seed)
         run = ProbeRun(probe.id, "ok")
     except MissingCapability as e:

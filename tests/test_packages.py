@@ -1,4 +1,4 @@
-"""The bill of materials names what is installed, and tells the same wheel from another one."""
+"""The bill of materials names what was imported, and tells the same wheel from another one."""
 
 import csv
 import hashlib
@@ -11,8 +11,9 @@ from auditkit.report import AuditReport
 
 
 def test_every_package_has_its_version_and_a_digest():
-    found = packages.installed()
-    for name in ("numpy", "pandas", "cryptography"):
+    wanted = ("numpy", "pandas", "cryptography")
+    found = packages.listed(wanted)
+    for name in wanted:
         number, digest = found[name].split(" ")
         assert number == version(name)
         assert digest.startswith("sha256:")
@@ -33,7 +34,7 @@ def test_the_digest_is_over_the_files_of_the_wheel():
             continue
         rows.append(f"{name},{file.hash.mode}={file.hash.value}")
     expected = hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
-    assert packages.installed()["markupsafe"].split(":")[1] == expected
+    assert packages.listed({"markupsafe"})["markupsafe"].split(":")[1] == expected
 
 
 def install(folder: Path, rows):
@@ -46,7 +47,7 @@ def install(folder: Path, rows):
 
 def digest_of(folder: Path, monkeypatch):
     monkeypatch.syspath_prepend(folder)
-    return packages.installed()["some-package"]
+    return packages.listed({"some-package"})["some-package"]
 
 
 def test_the_same_wheel_has_the_same_digest_wherever_it_is_installed(tmp_path, monkeypatch):
@@ -82,7 +83,7 @@ def test_a_report_keeps_the_list_and_an_old_one_has_none(tmp_path):
     from auditkit import environment
 
     environments = {"new": environment.describe(), "old": {"python": "3.11"}}
-    assert environments["new"]["packages"] == packages.installed()
+    assert environments["new"]["packages"] == packages.listed(packages.imported())
     for name, described in environments.items():
         report = AuditReport(subject={}, environment=described, config={}, seed=0, runs=(), measurements=())
         assert AuditReport.load(report.save(tmp_path / f"{name}.json")).environment == described

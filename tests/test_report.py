@@ -3,10 +3,10 @@
 import errno
 import json
 import os
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pandas as pd
 import pytest
@@ -81,18 +81,20 @@ def test_to_frame_has_one_row_a_measurement(report):
 def test_a_full_disk_leaves_the_old_files_intact(report, tmp_path, monkeypatch, broken):
     path = report.save(tmp_path / "report.json")
     before = {p: p.read_bytes() for p in tmp_path.iterdir()}
-    create = tempfile.NamedTemporaryFile
+    create = Path.open
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def file_on_a_full_disk(**options: Any) -> Any:
-        file = create(**options)
-        file.write = full
+    def file_on_a_full_disk(path: Path, *mode: Any) -> Any:
+        create(path, *mode).close()
+        file = MagicMock()
+        file.__enter__.return_value.write.side_effect = full
+        file.__exit__.return_value = False
         return file
 
     if broken == "write":
-        monkeypatch.setattr(tempfile, "NamedTemporaryFile", file_on_a_full_disk)
+        monkeypatch.setattr(Path, "open", file_on_a_full_disk)
     elif broken == "fsync":
         monkeypatch.setattr(os, "fsync", full)
     else:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from auditkit import __version__, checkpoint, environment
+from auditkit import __version__, checkpoint, environment, foreign
 from auditkit.checkpoint import Checkpoints
 from auditkit.compression import spec as specs
 from auditkit.compression.answers import Answers, answer, questions_about
@@ -94,7 +94,8 @@ class Sweep:
         if kept is None:
             findings = self._findings(slug)
             try:
-                self._measure(findings, spec)
+                with foreign.contained():
+                    self._measure(findings, spec)
             except Exception as e:  # a kernel may raise anything at one point; the other points must still be made
                 reason = str(e) if isinstance(e, InputError) else f"{type(e).__name__}: {e}"
                 findings = self._without_value(slug, label, reason)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from auditkit import foreign
 from auditkit.errors import InputError
 from auditkit.measurement import Measurement
 from auditkit.mitigation.baseline import LogisticBaseline
@@ -144,7 +145,8 @@ class Comparison:
         measured, items, front = [*before.measurements()], [*before.items()], [before]
         for done, (key, method) in enumerate(self.methods.items(), 1):
             try:
-                after = self._after(key, method, before)
+                with foreign.contained():
+                    after = self._after(key, method, before)
                 measured += after.measurements()
                 items += after.items()
                 front.append(after)

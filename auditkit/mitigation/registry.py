@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from auditkit import plugins
+from auditkit import foreign, plugins
 from auditkit.errors import InputError, UnknownName
 from auditkit.mitigation.task import Mitigation
 
@@ -40,7 +40,9 @@ def mitigation(method: str | Mitigation) -> Mitigation:
     known = plugins.with_entry_points("auditkit.mitigations", METHODS)
     if method not in known:
         raise UnknownName("mitigation", method, known)
-    return _checked(plugins.load_object(known[method])(), known[method])
+    cls = plugins.load_object(known[method])
+    with foreign.contained():
+        return _checked(cls(), known[method])
 
 
 def _checked(built: Any, where: str) -> Mitigation:

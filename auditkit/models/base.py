@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 import torch
 
 from auditkit.errors import ModelError
+from auditkit.models.identity import config_sha256, identity, tokenizer_sha256
 from auditkit.models.saving import refuse_reshaped, without_progress
 from auditkit.models.weights import parameter_count, weights_sha256
 
@@ -60,6 +61,11 @@ class HFModel:
             "weights_sha256": self.weights_sha256,
             "context": self.context,
             "revision": self.revision,
+            **identity(
+                self.weights_sha256,
+                tokenizer=tokenizer_sha256(self.tokenizer),
+                config=config_sha256(self.module),
+            ),
         }
 
     def randomized(self, seed: int) -> Self:

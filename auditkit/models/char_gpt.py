@@ -15,8 +15,10 @@ import torch
 
 from auditkit.errors import DataError, MissingCapability, ModelError, VocabularyError
 from auditkit.models.batching import Batcher, pad
+from auditkit.models.before_loading import refuse_absurd
 from auditkit.models.char_tokenizer import CharTokenizer
 from auditkit.models.char_transformer import CharGPTConfig, CharTransformer
+from auditkit.models.identity import identity, sha256
 from auditkit.models.protocols import Floats, Ints, TokenScores, TokenStatistics
 from auditkit.models.saving import refuse_reshaped
 from auditkit.models.token_statistics import as_token_statistics, statistics
@@ -61,7 +63,7 @@ class CharModel:
     def describe(self) -> dict[str, Any]:
         """See `Model.describe`; `config` holds the whole configuration but the vocabulary."""
         config = asdict(self.config)
-        symbols = len(config.pop("vocabulary"))
+        vocabulary, weights = config.pop("vocabulary"), weights_sha256(self._module)
         return {
             "name": self.name,
             "task": self.task,
@@ -69,11 +71,12 @@ class CharModel:
             "device": str(self.device),
             "dtype": str(next(self._module.parameters()).dtype).removeprefix("torch."),
             "parameters": parameter_count(self._module),
-            "weights_sha256": weights_sha256(self._module),
+            "weights_sha256": weights,
             "context": self.config.context,
             "revision": None,
-            "vocabulary": symbols,
+            "vocabulary": len(vocabulary),
             "config": config,
+            **identity(weights, tokenizer=sha256(vocabulary), config=sha256(config)),
         }
 
     def randomized(self, seed: int) -> Self:
@@ -115,6 +118,7 @@ class CharModel:
         """
         folder = Path(folder)
         config, sha256 = _read_config(folder / "config.json")
+        _refuse_absurd(config, folder / "model.safetensors")
         module = CharTransformer(config)
         _read_weights(module, folder / "model.safetensors", sha256)
         where = pick_device(device)
@@ -312,10 +316,18 @@ def _read_config(path: Path) -> tuple[CharGPTConfig, str]:
             raise ModelError(f"{path}: another format than {FORMAT}, the one that this version reads and writes")
         sha256 = data.pop("weights_file_sha256")
         return CharGPTConfig(**data), sha256
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
         raise ModelError(
             f"{path} is not a char-GPT's configuration ({type(e).__name__}: {e}); save the model again"
         ) from e
+
+
+def _refuse_absurd(config: CharGPTConfig, weights: Path) -> None:
+    """Before anything is allocated: the blocks, the symbols and the positions alone, against the size of the file."""
+    blocks = config.layers * config.hidden**2 * (4 + 2 * config.ff_multiple)
+    rest = config.hidden * (2 * len(config.vocabulary) + config.context * config.positions)
+    size = weights.stat().st_size if weights.is_file() else 0
+    refuse_absurd(blocks + rest, size or None, str(weights.parent))
 
 
 def _read_weights(module: CharTransformer, path: Path, sha256: str) -> None:

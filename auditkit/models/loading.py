@@ -9,17 +9,17 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
-import json
 import logging
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from auditkit import extras, plugins
+from auditkit import extras, foreign, plugins
 from auditkit.errors import InputError, ModelError, UnknownName
-from auditkit.models import predictions
+from auditkit.models import before_loading, fit, predictions
 from auditkit.models.catalog import Alias, aliases
 from auditkit.models.protocols import Model
 
@@ -94,14 +94,19 @@ def _load_alias(alias: Alias, task: str | None, device: str, dtype: str, revisio
 def _load_factory(spec: str) -> Model:
     module, _, attribute = spec.partition(":")
     try:
-        factory = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as e:
+        with foreign.contained():
+            factory = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as e:
         raise ModelError(f"cannot load {spec!r}: {e}; expected `package.module:factory`, importable from here") from e
+    except Exception as e:  # whatever a foreign module raises
+        raise ModelError(f"cannot load {spec!r}: {type(e).__name__}: {e}; correct the module") from e
     try:
-        model = factory()
+        with foreign.contained():
+            model = factory()
+            complete = isinstance(model, Model)
     except Exception as e:  # whatever a foreign factory raises
         raise ModelError(f"cannot load {spec!r}: {type(e).__name__}: {e}; correct the factory") from e
-    if not isinstance(model, Model):
+    if not complete:
         raise ModelError(
             f"{spec!r} returned a {type(model).__name__}; expected name, notices, describe() and randomized()"
         )
@@ -112,6 +117,8 @@ def _load_files(where: Path | str, name: str, task: str | None, device: str, dty
     if isinstance(where, Path) and (where / "config.json").exists() and _is_char_gpt(where):
         return _char_gpt(name, where, device, dtype)
     with _readable_failures(name):
+        if isinstance(where, str) or where.is_dir():
+            before_loading.refuse_code(where, name, revision)
         task = task or _infer_task(where, name, revision)
         if task == "sentence-encoder":
             return _sentence_encoder(where, name, device, dtype, revision)
@@ -123,10 +130,7 @@ def _is_char_gpt(folder: Path) -> bool:
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as e:
-        raise ModelError(f"{folder / 'config.json'} is damaged: {e}") from e
+    config = before_loading.read_json(folder / "config.json")
     return config if isinstance(config, dict) else {}
 
 
@@ -143,9 +147,13 @@ def _infer_task(where: Path | str, name: str, revision: str | None) -> str:
         from transformers import AutoConfig
         from transformers.utils import cached_file
 
-        if cached_file(where, "modules.json", revision=revision, _raise_exceptions_for_missing_entries=False):
+        found = {"revision": revision, "_raise_exceptions_for_missing_entries": False}
+        if cached_file(where, "modules.json", trust_remote_code=False, **found):
             return "sentence-encoder"
-        architectures = AutoConfig.from_pretrained(where, revision=revision).architectures or []
+        config = AutoConfig.from_pretrained(where, trust_remote_code=False, revision=revision)
+        architectures = config.architectures or []
+    if not (isinstance(architectures, list) and all(isinstance(a, str) for a in architectures)):
+        raise ModelError(f"{name}: config.json says architectures: {architectures!r}; expected a list of class names")
     for ending, task in ARCHITECTURES.items():
         if any(a.endswith(ending) for a in architectures):
             return task
@@ -160,32 +168,50 @@ def _transformer(where: Path | str, name: str, task: str, device: str, dtype: st
 
     chosen = pick_device(device)
     options: dict[str, Any] = {"dtype": pick_dtype(dtype, chosen), "revision": revision}
-    if isinstance(where, Path) and where.is_file():
-        if where.suffix != ".gguf":
-            raise ModelError(f"{where.name}: expected a .gguf file or a folder")
-        options["gguf_file"], where = where.name, where.parent
+    loader = getattr(transformers, AUTO_CLASSES[task])
+    file = where if isinstance(where, Path) and where.is_file() else None
+    if file is not None:
+        _refuse_damaged_gguf(file, name)
+        options["gguf_file"], where = file.name, file.parent
     else:
         options["use_safetensors"] = True
+        _refuse_unlike_config(where, name, loader)
     files = {k: v for k, v in options.items() if k in ("gguf_file", "revision")}
-    loader = getattr(transformers, AUTO_CLASSES[task])
-    with _without_gguf_progress("gguf_file" in options):
-        tokenizer = transformers.AutoTokenizer.from_pretrained(where, **files)
-        module, info = loader.from_pretrained(where, output_loading_info=True, **options)
-    _refuse_gaps(module, info, name)
-    return _adapter(task)(module.to(chosen), tokenizer, name=name, revision=revision)
+    with _without_gguf_progress(file is not None):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(where, trust_remote_code=False, **files)
+        module, info = loader.from_pretrained(where, trust_remote_code=False, output_loading_info=True, **options)
+    fit.refuse_gaps(module, info, name)
+    unused = fit.refuse_unused(module, info["unexpected_keys"], name)
+    model = _adapter(task)(module.to(chosen), tokenizer, name=name, revision=revision)
+    model.notices.update(unused)
+    return model
 
 
-def _refuse_gaps(module: Any, info: dict[str, Any], name: str) -> None:
-    """A weight that the checkpoint lacks is random; tied weights are absent on purpose."""
-    tied = set(module.all_tied_weights_keys)
-    missing = sorted(set(info["missing_keys"]) - tied)
-    wrong = sorted(str(k) for k in info["mismatched_keys"])
-    if missing or wrong:
-        what = ", ".join([*missing, *wrong][:4])
-        raise ModelError(
-            f"{name}: the checkpoint does not fill {len(missing) + len(wrong)} weights of {type(module).__name__} "
-            f"({what}, ...); they would be random numbers. Choose the task the model was trained for"
-        )
+def _refuse_damaged_gguf(file: Path, name: str) -> None:
+    """What the library would drop or stumble over: see `fit.refuse_unused_blocks`."""
+    if file.suffix != ".gguf":
+        raise ModelError(f"{file.name}: expected a .gguf file or a folder")
+    from gguf import GGUFReader
+
+    reader = GGUFReader(file)
+    counts = [field.contents() for key, field in reader.fields.items() if key.endswith(".block_count")]
+    if counts:
+        fit.refuse_unused_blocks((t.name for t in reader.tensors), int(counts[0]), name)
+
+
+def _refuse_unlike_config(where: Path | str, name: str, loader: Any) -> None:
+    """A folder whose config.json describes a model that its weights cannot be; nothing is allocated to find out."""
+    if not isinstance(where, Path):
+        return
+    import torch
+    from transformers import AutoConfig
+
+    size = before_loading.refuse_sizes(where, name)
+    config = AutoConfig.from_pretrained(where, trust_remote_code=False)
+    with torch.device("meta"):
+        module = loader.from_config(config, trust_remote_code=False)
+    tensors = {id(t): t.numel() for t in (*module.parameters(), *module.buffers())}
+    before_loading.refuse_absurd(sum(tensors.values()), size, name)
 
 
 def _adapter(task: str) -> Callable[..., Model]:
@@ -199,14 +225,47 @@ def _adapter(task: str) -> Callable[..., Model]:
 
 def _sentence_encoder(where: Path | str, name: str, device: str, dtype: str, revision: str | None) -> Model:
     from sentence_transformers import SentenceTransformer
+    from transformers import AutoModel
 
     from auditkit.models.sentence_encoder import SentenceEncoder
     from auditkit.models.weights import pick_device, pick_dtype
 
     chosen = pick_device(device)
-    options = {"use_safetensors": True, "dtype": pick_dtype(dtype, chosen)}
-    module = SentenceTransformer(str(where), device=str(chosen), revision=revision, model_kwargs=options)
-    return SentenceEncoder(module, name=name, revision=revision)
+    inside = _folder_of_transformer(where, revision)
+    if isinstance(where, Path):
+        _refuse_unlike_config(where / inside, name, AutoModel)
+    options = {"use_safetensors": True, "dtype": pick_dtype(dtype, chosen), "trust_remote_code": False}
+    given: dict[str, Any] = {"device": str(chosen), "revision": revision, "model_kwargs": options}
+    module = SentenceTransformer(str(where), trust_remote_code=False, **given)
+    model = SentenceEncoder(module, name=name, revision=revision)
+    model.notices.update(_unused_of_encoder(module, where, inside, name, revision))
+    return model
+
+
+def _folder_of_transformer(where: Path | str, revision: str | None) -> str:
+    """Where in a sentence encoder the transformer lies: the path of its first part."""
+    if isinstance(where, Path):
+        listed = before_loading.read_json(where / "modules.json")
+    else:
+        from transformers.utils import cached_file
+
+        path = cached_file(where, "modules.json", trust_remote_code=False, revision=revision)
+        listed = before_loading.read_json(Path(str(path)))
+    first = listed[0] if isinstance(listed, list) and listed and isinstance(listed[0], dict) else {}
+    return str(first.get("path") or "")
+
+
+def _unused_of_encoder(module: Any, where: Path | str, inside: str, name: str, revision: str | None) -> Counter[str]:
+    """What `refuse_gaps` and `refuse_unused` say of the transformer: its library keeps the loading info to itself.
+
+    A pooler may be missing: sentence-transformers pools the tokens and asks no pooler.
+    """
+    inner = module[0].model
+    again: dict[str, Any] = {"subfolder": inside, "revision": revision, "use_safetensors": True}
+    _, info = type(inner).from_pretrained(where, trust_remote_code=False, output_loading_info=True, **again)
+    needed = {key for key in info["missing_keys"] if "pooler" not in key.split(".")}
+    fit.refuse_gaps(inner, {**info, "missing_keys": needed}, name)
+    return fit.refuse_unused(inner, info["unexpected_keys"], name)
 
 
 def _char_gpt(name: str, where: Path | str | None, device: str, dtype: str) -> Model:
@@ -271,13 +330,15 @@ def _readable_failures(name: str) -> Iterator[None]:
     hf_logging.disable_progress_bar()
     logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), foreign.contained():
             warnings.simplefilter("ignore")
             yield
     except InputError:
         raise
-    except (ImportError, OSError, ValueError, KeyError, RuntimeError, SafetensorError) as e:
-        reason = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
+    except Exception as e:  # damaged files make three libraries raise whatever they stumble over
+        plain = isinstance(e, ImportError | OSError | ValueError | RuntimeError | SafetensorError)
+        said = str(e).strip().splitlines()[0] if str(e).strip() else ""
+        reason = said if plain and said else f"{type(e).__name__}: {said}".removesuffix(": ")
         raise ModelError(f"cannot load {name}: {reason}; check the name, or save or download the model again") from e
     finally:
         hf_logging.set_verbosity(level)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from auditkit.errors import ModelError
+from auditkit.models.fit import refuse_unused
 
 TRAINED = "minilm_mlm.safetensors"
 
@@ -34,12 +35,14 @@ def build(encoder: Path | str, trained: Path | None = None) -> tuple[Any, Any]:
     with safe_open(path, framework="pt") as f:
         scale = float(f.metadata()["lora_alpha"]) / float(f.metadata()["rank"])
         new = {name: f.get_tensor(name).float() for name in f.keys()}  # noqa: SIM118 - not a mapping
-    model, info = BertForMaskedLM.from_pretrained(encoder, output_loading_info=True, use_safetensors=True)
+    given = {"output_loading_info": True, "use_safetensors": True}
+    model, info = BertForMaskedLM.from_pretrained(encoder, trust_remote_code=False, **given)
     absent = {k for k in info["missing_keys"] if k not in new and k != "cls.predictions.decoder.bias"}
     if absent:
         raise ModelError(f"{path.name} and {encoder} together lack {sorted(absent)}; they do not belong together")
+    refuse_unused(model, info["unexpected_keys"], str(encoder))
     _merge(model, new, scale)
-    return model, AutoTokenizer.from_pretrained(encoder)
+    return model, AutoTokenizer.from_pretrained(encoder, trust_remote_code=False)
 
 
 @torch.no_grad()

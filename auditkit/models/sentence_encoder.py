@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 
 from auditkit.models.batching import Batcher
+from auditkit.models.identity import config_sha256, identity, sha256, tokenizer_sha256
 from auditkit.models.protocols import Ints
 from auditkit.models.saving import refuse_reshaped, without_progress
 from auditkit.models.weights import parameter_count, weights_sha256
@@ -67,7 +68,17 @@ class SentenceEncoder:
             "weights_sha256": self.weights_sha256,
             "context": int(self.module.max_seq_length),
             "revision": self.revision,
+            **identity(
+                self.weights_sha256,
+                tokenizer=tokenizer_sha256(self.module.tokenizer),
+                config=sha256([config_sha256(self.module[0].model), self._parts()]),
+            ),
         }
+
+    def _parts(self) -> list[Any]:
+        """The parts behind and in front of the transformer: pooling, layers, and how they are set."""
+        parts: list[Any] = [(type(part).__name__, getattr(part, "get_config_dict", dict)()) for part in self.module]
+        return [*parts, self.module.max_seq_length, getattr(self.module, "prompts", None)]
 
     def save(self, folder: str | Path) -> Path:
         """Write configuration, tokenizer, pooling and safetensors, which `load_model` reads.

@@ -11,10 +11,12 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from auditkit import locks
 from auditkit.errors import AuditkitError, InputError, ReportError
 from auditkit.integrity import canonical
 from auditkit.measurement import Interval, Measurement
@@ -32,6 +34,8 @@ from auditkit.rendering.formatting import shortened
 from auditkit.report import write_atomically
 
 SCHEMA = 1
+PATIENCE = 30.0
+"""Seconds to wait for another writer, who needs milliseconds a step."""
 
 
 class LedgerError(InputError):
@@ -149,11 +153,12 @@ class Ledger:
         new = Entry.of(
             sampler, noise_multiplier=noise_multiplier, max_grad_norm=max_grad_norm, noise_policy=noise_policy
         )
-        self._catch_up()
-        common_sampler([*self._phases(), new.phase])  # refuses now what could not be accounted for later
-        if not self.entries or replace(self.entries[-1], steps=0) != new:
-            self.entries.append(new)
-        self._write()
+        with self._alone():
+            self._catch_up()
+            common_sampler([*self._phases(), new.phase])  # refuses now what could not be accounted for later
+            if not self.entries or replace(self.entries[-1], steps=0) != new:
+                self.entries.append(new)
+            self._write()
 
     def affords_step(self) -> bool:
         """Whether one more step stays within the target epsilon; always true without a target."""
@@ -177,18 +182,19 @@ class Ledger:
                 f"step {self.steps + 1} would exceed epsilon = {self.target_epsilon} at delta = {self.delta:g}; "
                 f"{self.steps} steps are spent and the model is as they left it"
             )
-        if _read(self.path)["writer"] != self._writer:
-            raise LedgerError(
-                f"{self.path} has been taken over by another process; this one stops, since two writers would lose "
-                "steps. Give every training a ledger of its own"
-            )
-        before, number = self.entries, self.steps
-        self.entries = [*before[:-1], replace(before[-1], steps=before[-1].steps + 1)]
-        try:
-            self._write()
-        except ReportError:
-            self.entries = before
-            raise
+        with self._alone():
+            if _read(self.path)["writer"] != self._writer:
+                raise LedgerError(
+                    f"{self.path} has been taken over by another process; this one stops, since two writers would lose "
+                    "steps. Give every training a ledger of its own"
+                )
+            before, number = self.entries, self.steps
+            self.entries = [*before[:-1], replace(before[-1], steps=before[-1].steps + 1)]
+            try:
+                self._write()
+            except ReportError:
+                self.entries = before
+                raise
         return number
 
     def cost(self) -> PrivacyCost:
@@ -235,6 +241,10 @@ class Ledger:
             source=SOURCE,
             details=details,
         )
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Between reading and writing, nobody else writes: else a step of theirs would be lost."""
+        return locks.held(self.path.with_name(f".{self.path.name}.lock"), what=str(self.path), wait=PATIENCE)
 
     def _catch_up(self) -> None:
         """Take over what the file holds, if there is one."""

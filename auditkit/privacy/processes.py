@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import torch
 from torch import distributed
 
+from auditkit import foreign
 from auditkit.errors import InputError
 
 T = TypeVar("T")
@@ -38,7 +39,8 @@ def first_decides(decide: Callable[[], T]) -> T:
     answer: list[tuple[T | None, Exception | None]] = [(None, None)]
     if rank() == 0:
         try:
-            answer = [(decide(), None)]
+            with foreign.contained():
+                answer = [(decide(), None)]
         except Exception as e:  # raised again below, in all processes, so that none waits for ever
             answer = [(None, e)]
     distributed.broadcast_object_list(answer, src=0)
@@ -74,7 +76,8 @@ def from_each(compute: Callable[[], T]) -> list[T]:
     failure: Exception | None = None
     answer: tuple[T | None, str | None] = (None, None)
     try:
-        answer = (compute(), None)
+        with foreign.contained():
+            answer = (compute(), None)
     except Exception as e:  # raised again below, when the others know of it, so that none waits for ever
         failure, answer = e, (None, str(e))
     answers: list[Any] = [None] * world()

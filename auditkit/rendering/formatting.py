@@ -16,6 +16,9 @@ LABELS = {
     "p_value_holm": "p (Holm)",
     "minimum_detectable_effect": "detectable effect",
     "weights_sha256": "weights, SHA-256",
+    "tokenizer_sha256": "tokenizer, SHA-256",
+    "config_sha256": "configuration, SHA-256",
+    "subject_sha256": "all that was audited, SHA-256",
 }
 ACRONYMS = frozenset({"aul", "aula", "pll", "icat", "auc", "tpr", "fpr", "mac", "rnd", "ripa", "id"})
 

@@ -1,0 +1,89 @@
+"""Whether a checkpoint and the architecture that took it belong together, both ways.
+
+A weight that the checkpoint lacks is random; a weight that nothing takes was part of what the checkpoint computes.
+Only the heads of other tasks, which every library drops, may be left over; they are named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from auditkit.errors import ModelError
+
+_HEAD = re.compile(
+    r"^(?:\w+\.)?(pooler|classifier|pre_classifier|qa_outputs|qa_classifier|score|lm_head|cls\.\w+|head|vocab_transform"
+    r"|vocab_layer_norm|vocab_projector|predictions|sop_classifier|discriminator_predictions|mask_predictions"
+    r"|generator_predictions|generator_lm_head|classification_head|final_logits_bias)(?:\.|$)"
+)
+_CONSTANT = re.compile(r"(^|\.)(position_ids|token_type_ids|inv_freq|masked_bias|causal_mask)$")
+_BLOCK = re.compile(r"^blk\.(\d+)\.")
+SHOWN = 4
+
+
+def refuse_gaps(module: Any, info: Any, name: str) -> None:
+    """Raise ModelError where a weight of the module is not in the checkpoint; tied ones are absent on purpose."""
+    tied = set(module.all_tied_weights_keys)
+    missing = sorted(set(info["missing_keys"]) - tied)
+    wrong = sorted(str(k) for k in info["mismatched_keys"])
+    if missing or wrong:
+        raise ModelError(
+            f"{name}: the checkpoint does not fill {len(missing) + len(wrong)} weights of {type(module).__name__} "
+            f"({_some([*missing, *wrong])}); they would be random numbers. Choose the task the model was trained for"
+        )
+
+
+def refuse_unused(module: Any, unexpected: Iterable[str], name: str) -> Counter[str]:
+    """Refuse weights that no parameter takes.
+
+    Args:
+        module: took the checkpoint.
+        unexpected: what the library says was left over.
+        name: what errors call the model.
+
+    Returns:
+        Notices about the heads of other tasks, which were left over too.
+
+    Raises:
+        ModelError: something else was; says what.
+    """
+    own = [key for key, _ in module.named_parameters()]
+    left = [key for key in sorted(unexpected) if not _CONSTANT.search(key)]
+    if unused := [key for key in left if not _head_of_another_task(key, own)]:
+        raise ModelError(
+            f"{name}: {len(unused)} weights of the checkpoint fit nowhere in {type(module).__name__} "
+            f"({_some(unused)}); expected the configuration and the task that these weights were trained with"
+        )
+    heads = sorted({_matched(key) for key in left})
+    return Counter({f"weights not used, of another task's head: {', '.join(heads)}": len(left)} if left else {})
+
+
+def refuse_unused_blocks(tensors: Iterable[str], layers: int, name: str) -> None:
+    """Refuse a GGUF file with more blocks than its metadata say; the library would drop them without a word.
+
+    Raises:
+        ModelError: says how many of each.
+    """
+    blocks = {int(found[1]) for found in map(_BLOCK.match, tensors) if found}
+    if blocks and max(blocks) >= layers:
+        raise ModelError(
+            f"{name}: the file holds {max(blocks) + 1} blocks, but its metadata say {layers}; expected as many: "
+            "convert the model again"
+        )
+
+
+def _head_of_another_task(key: str, own: Collection[str]) -> bool:
+    """Not where the module has a head of this name itself: then a part of it found no place."""
+    head = _matched(key)
+    return bool(head) and not any(_matched(parameter) == head for parameter in own)
+
+
+def _matched(key: str) -> str:
+    found = _HEAD.match(key)
+    return found[1] if found else ""
+
+
+def _some(keys: Collection[str]) -> str:
+    return ", ".join([*list(keys)[:SHOWN], *["..."] * (len(keys) > SHOWN)])
