@@ -64,6 +64,8 @@ def load_model(
         MissingExtra: torch, transformers or another library that this model needs is not installed.
         InputError: the device or dtype is not available.
     """
+    for library in ("torchao", "torch.utils._pytree"):  # transformers imports the first where it is installed
+        logging.getLogger(library).setLevel(logging.ERROR)  # what it says of its own kernels concerns no audit
     if task is not None and task not in TASKS:
         raise UnknownName("task", task, TASKS)
     alias = aliases().get(spec)
