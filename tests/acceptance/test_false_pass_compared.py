@@ -143,7 +143,7 @@ def test_a_slope_on_another_covariate_is_no_comparison(cli):
         report = AuditReport.load(audited(name=name, created=created, data=""))
         x = pd.Series([turned * float(i % 2) for i in range(N)])
         (m,) = report.measurements
-        m = replace(m, value=turned * 100.0, interval=Interval(turned * 100.0, turned * 100.0))
+        m = replace(m, unit="nats", value=turned * 100.0, interval=Interval(turned * 100.0, turned * 100.0))
         replace(report, measurements=[m], _items=report.items.assign(x=x)).save(name)
     Path("rules.yaml").write_text(WORSE)
     args = ("gate", "report.json", "--rules", "rules.yaml", "--baseline", "before.json", "--summary", "s.md")
@@ -430,9 +430,8 @@ def test_of_a_share_too_and_not_of_what_has_no_range(cli):
     """`max: 10` on a share in 0 to 1 is idle; on nats it may not be."""
     found = {"group_fairness/sex/selection_rate_difference": "", "pronoun_gap/all/slope": "nats"}
     measured = [Measurement(id=id, value=0.3, interval=Interval(0.2, 0.4), n=9, unit=u) for id, u in found.items()]
-    AuditReport(
-        subject={}, environment={}, config={}, seed=0, runs=[ProbeRun("p", "ok")], measurements=measured
-    ).save("report.json")  # fmt: skip
+    runs = [ProbeRun("group_fairness", "ok"), ProbeRun("pronoun_gap", "ok")]
+    AuditReport(subject={}, environment={}, config={}, seed=0, runs=runs, measurements=measured).save("report.json")
     rules = "".join(f"  - {{measurement: {id}, max: 10}}\n" for id in found)
     Path("rules.yaml").write_text(f"gate:\n{rules}")
     code, said = cli("gate", "report.json", "--rules", "rules.yaml")

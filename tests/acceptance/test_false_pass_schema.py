@@ -347,7 +347,8 @@ ITEMS = {
 @pytest.mark.parametrize(("damage", "code", "sentence"), ITEMS.values(), ids=ITEMS)
 def test_item_scores_of_a_wrong_type(folder, capsys, damage, code, sentence):
     (folder / AUDIT).write_text(WORSENING)
-    (folder / "baseline.json").write_text(json.dumps(whole()))
+    earlier = whole() | {"created": "2025-01-01T00:00:00+00:00"}
+    (folder / "baseline.json").write_text(json.dumps(earlier))
     pd.DataFrame(SCORES).to_parquet(items_path(folder / "baseline.json"))
     (folder / REPORT).write_text(json.dumps(whole()))
     pd.DataFrame(SCORES | damage).to_parquet(items_path(folder / REPORT))

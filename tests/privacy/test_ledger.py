@@ -13,7 +13,7 @@ from auditkit.privacy.accounting import Phase, account, affordable_steps
 from auditkit.privacy.ledger import BudgetExhausted, Ledger, LedgerError, read_ledger
 from auditkit.privacy.sampling import PoissonSampler, ShuffledSampler
 from auditkit.privacy.settings import PrivacySettingError
-from auditkit.report import AuditReport
+from auditkit.report import AuditReport, ProbeRun
 
 SAMPLER = PoissonSampler(1000, 50, seed=123456789)
 DELTA = 1e-4
@@ -149,7 +149,9 @@ def test_epsilon_is_an_exact_measurement_that_the_gate_can_judge(path):
     assert m.id == "dp_sgd/epsilon"
     assert m.interval.low == m.interval.high == m.value == ledger.cost().epsilon > 0
     assert m.details["neighbours"] == "add or remove one example"
-    report = AuditReport(subject={}, environment={}, config={}, seed=0, runs=[], measurements=[m])
+    report = AuditReport(
+        subject={}, environment={}, config={}, seed=0, runs=[ProbeRun("dp_sgd", "ok")], measurements=[m]
+    )
     report.save(path.with_name("report.json"))
     loaded = AuditReport.load(path.with_name("report.json"))
     for limit, expected in [(m.value + 0.01, "PASS"), (m.value - 0.01, "FAIL")]:
