@@ -19,7 +19,7 @@ KEPT = ("reason", "p_value", "p_value_holm", "clusters", "no_interval", "note", 
 """What is kept of a measurement's details: at a dozen points the rest would fill the report."""
 
 
-KEPT_OF_DENSE = (*KEPT, "validity")
+KEPT_OF_DENSE = (*KEPT, "validity", "data_sha256")
 
 
 def run_probes(

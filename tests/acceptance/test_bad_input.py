@@ -289,7 +289,7 @@ def test_on_a_full_disk_the_old_report_is_intact(auditkit, small_disk):
     write(["lpbs: {comparisons: [age]}"])
     assert auditkit("run", "--out", out).code == 0
     before = files(out)
-    fill(small_disk / "filler", leave=8192)
+    fill(small_disk / "filler", leave=16384)
     change = ["run", "--out", out, "--set", "seed=1"]
     full = auditkit(*change)
     assert refused(full, f"auditkit: cannot write {out}/report", "No space left on device; the old file, if any, is")

@@ -77,8 +77,8 @@ BBQ = [
 SENTENCES = [f"The {a} saw the {b} {w}.,positive" for w, a, b in product(("here", "there"), JOBS, JOBS) if a != b]
 TRAINED, UNSEEN = ("\n".join(["text,label", *SENTENCES[part::2]]) for part in (0, 1))
 PEOPLE = "text,label,sex\n" + "".join(
-    f"The {sex} is a {job}.,{label},{sex}\n"
-    for sex, job, label in product(("man", "woman"), JOBS, ("positive", "negative") * 3)
+    f"The {sex} is a {job} for {years} years.,{label},{sex}\n"
+    for sex, job, (years, label) in product(("man", "woman"), JOBS, enumerate(("positive", "negative") * 3, 2))
 )
 
 AUDIT = """

@@ -147,7 +147,8 @@ def test_a_gate_can_judge_every_number(small):
     rules = [{"measurement": "mitigation/planted/gaps_grown", "max": 0}]
     rules += [{"measurement": "mitigation/planted/accuracy_change", "min": -20}]
     rules += [{"measurement": "mitigation/planted/selection_rate_difference_change", "max": 0}]
-    assert [v.outcome for v in small.gate(rules)] == ["PASS"] * 3
+    # One attribute leaves nothing that a gap could have grown in: nothing was compared, so nothing passes.
+    assert [v.outcome for v in small.gate(rules)] == ["ERROR", "PASS", "PASS"]
 
 
 def test_further_probes_of_the_baseline_stand_in_the_same_report():

@@ -288,14 +288,14 @@ def test_trainings_that_cannot_be_told_apart_or_found_are_refused(public, monkey
         ({"epochs": [{"epoch": 1}]}, "epochs.0.steps: Field required"),
         ({"validation": accuracy([1.0, 2.0], ["a", "a"])}, "2 items for 2 values; expected one name for every value"),
         ({"validation": accuracy([], [])}, "validation.values: List should have at least 1 item"),
-        ({"validation": accuracy([float("nan")], ["a"])}, "validation.values.0: Input should be a finite number"),
+        ({"validation": accuracy([float("nan")], ["a"])}, "NaN is not a JSON number"),
         ({"gradient_norms": {"edges": [2.0, 1.0], "counts": [1], "clipped": 0, "seen": 1}}, "expected ascending"),
         ({"gradient_norms": {"edges": [1.0, 2.0], "counts": [3], "clipped": 0, "seen": 2}}, "more gradients were"),
         ({"seconds_per_step": {"median": 0.0, "n": 1}}, "seconds_per_step.median"),
     ],
 )
 def test_a_damaged_record_is_refused_by_name(public, changes, problem):
-    with pytest.raises(DataError, match=r"training\.json is damaged: ") as caught:
+    with pytest.raises(DataError, match=r"training\.json (is damaged|cannot be read): ") as caught:
         read_record(public(**changes))
     assert problem in str(caught.value)
     assert str(caught.value).endswith("train again")
