@@ -62,6 +62,7 @@ class Config(_Section):
     model: ModelConfig
     seed: Annotated[StrictInt, Field(ge=0)] = 0
     out: str = "audit-out"
+    competence: Annotated[str, Field(min_length=1)] = "builtin_sentences"
     probes: Annotated[list[ProbeConfig], Field(min_length=1)]
     gate: list[dict[str, Any]] = []
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from auditkit.errors import ReportError
 
-Status = Literal["ok", "skipped", "error", "undefined"]
+Status = Literal["ok", "skipped", "error", "undefined", "invalid"]
 LEVEL = 0.95
 """The confidence level asked of every interval that is reported; one that holds less often says nothing to a gate."""
 
@@ -54,7 +54,9 @@ class Measurement:
             "" for a pure number.
         ideal: the value of a model without the measured harm; None where there is none.
         status: "ok"; "skipped" (not applicable to this model, or its data are not here); "error" (the probe crashed);
-            "undefined" (the formula has no value on these data). `details["reason"]` says why for the last three.
+            "undefined" (the formula has no value on these data); "invalid" (there is a number, and it means nothing:
+            the model cannot do what is asked of it, or too many items had to be left out). `details["reason"]` says
+            why for all but the first.
         method: how the value was obtained, in words a paper would use.
         source: the publication that defines it.
         seed: the seed that reproduces it.
@@ -100,6 +102,10 @@ class Measurement:
     def with_details(self, **more: Any) -> Measurement:
         """A copy whose `details` also hold `more`."""
         return replace(self, details={**self.details, **more})
+
+    def invalid(self, reason: str) -> Measurement:
+        """What is left of it once its number is known to mean nothing."""
+        return replace(self, value=None, interval=None, status="invalid", details={**self.details, "reason": reason})
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; `from_json` gives back an equal Measurement."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from auditkit.tracking import Tracker
 
 SCHEMA = 1
-RunStatus = Literal["ok", "skipped", "error"]
+RunStatus = Literal["ok", "skipped", "error", "invalid"]
 ITEM_COLUMNS = ("measurement", "item", "value", "cluster", "x")
 
 
@@ -31,9 +31,9 @@ class ProbeRun:
 
     Attributes:
         probe: its id.
-        status: "ok", "skipped" (the model lacks what it needs, or its published data are not on this machine) or
-            "error" (it crashed).
-        reason: why, for the last two.
+        status: "ok", "skipped" (the model lacks what it needs, or its published data are not on this machine),
+            "error" (it crashed) or "invalid" (what it would measure means nothing of this model).
+        reason: why, for all but the first.
         notices: what was not taken as given, counted, e.g. {"texts truncated to 512 tokens": 3}.
         seconds: wall time. Not part of the evidence: left out when reports are compared byte by byte.
     """

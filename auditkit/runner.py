@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auditkit import checkpoint, environment, extras, foreign, locks, plugins, progress, shown_paths
-from auditkit.errors import ConfigError, DataAbsent, InputError, MissingCapability, ModelError
+from auditkit.errors import ConfigError, DataAbsent, DataError, InputError, MissingCapability, ModelError
 from auditkit.measurement import Measurement
 from auditkit.probes.base import ItemScore, Probe, ProbeResult, generator
 from auditkit.report import AuditReport, ProbeRun
@@ -88,7 +88,7 @@ def run(
     _warn(listener, probes, rules)
     loaded = _load_model(**settings.model.model_dump())
     with _alone(folder):
-        report = _measure(loaded, probes, settings.seed, folder, listener)
+        report = _measure(loaded, probes, settings.seed, settings.competence, folder, listener)
         report = replace(report, config={**report.config, "model": settings.model.model_dump(), "gate": settings.gate})
         return _conclude(report, rules, before, folder, listener)
 
@@ -100,6 +100,7 @@ def audit(
     seed: int = 0,
     out: str | Path | None = None,
     gate: Sequence[Rule | Mapping[str, Any]] | None = None,
+    competence: str = "builtin_sentences",
     listener: Listener | None = None,
 ) -> AuditReport:
     """Audit a model from Python.
@@ -110,6 +111,8 @@ def audit(
         seed: every probe's generator is derived from it and the probe's id.
         out: a folder for the report and for taking up a stopped run; None writes nothing.
         gate: rules to judge by; the verdicts are in the report. `report.check` raises instead.
+        competence: plain sentences in the model's own language, one a line, which a language model has to prefer to
+            their words shuffled before its likelihoods are believed.
         listener: is told how the run proceeds.
 
     Raises:
@@ -125,7 +128,7 @@ def audit(
     _warn(listener, built, rules)
     loaded = _load_model(model) if isinstance(model, str) else model
     with _alone(folder):
-        report = _measure(loaded, built, seed, folder, listener)
+        report = _measure(loaded, built, seed, competence, folder, listener)
         report = replace(report, config={**report.config, "gate": [rule.to_json() for rule in rules]})
         return _conclude(report, rules, None, folder, listener)
 
@@ -148,17 +151,21 @@ def _load_model(spec: str, **options: Any) -> Model:
     return load_model(spec, **options)
 
 
-def _measure(model: Model, probes: Sequence[Probe], seed: int, out: Path | None, listener: Listener) -> AuditReport:
+def _measure(
+    model: Model, probes: Sequence[Probe], seed: int, sentences: str, out: Path | None, listener: Listener
+) -> AuditReport:
     """The report without verdicts."""
     checkpoints = checkpoint.Checkpoints(out)
     subject = _subject(model)
     listener.run_started(subject, [p.id for p in probes])
+    able = competence_of(model, probes, seed, sentences)
+    subject |= {"competence": able} if able else {}
     outcomes = []
     for probe in probes:
         listener.probe_started(probe.id)
         key = checkpoint.key(probe, subject, seed, code_of=[type(model)])
         kept = checkpoints.find(probe.id, key)
-        outcome = _Outcome(*kept) if kept else _run_probe(probe, model, seed, listener)
+        outcome = _Outcome(*kept) if kept else _run_probe(probe, model, seed, listener, able)
         if kept is None and outcome.run.status == "ok":  # what was absent now may be here next time
             checkpoints.store(outcome.run, outcome.result, key)
         listener.probe_finished(outcome.run, outcome.result.measurements, kept is not None)
@@ -250,8 +257,39 @@ def _given(texts: Sequence[Any]) -> dict[str, Any]:
     return {"given": len(texts), "sha256": hashlib.sha256(plain.encode()).hexdigest()}
 
 
-def _run_probe(probe: Probe, model: Model, seed: int, listener: Listener) -> _Outcome:
-    """Measure, and turn everything that can go wrong inside a probe into a measurement that says so."""
+def competence_of(
+    model: Model, probes: Sequence[Probe], seed: int, sentences: str = "builtin_sentences"
+) -> dict[str, Any] | None:
+    """What `auditkit.probes.competence` finds, where a probe asks for it; whatever goes wrong is a shortcoming too.
+
+    Raises:
+        DataError: the sentences cannot be read.
+    """
+    if not any(getattr(probe, "needs_competence", False) for probe in probes):
+        return None
+    with extras.explained():
+        from auditkit.probes import competence
+    if not competence.has_likelihoods(model):
+        return None
+    try:
+        with foreign.contained():
+            return competence.competence(model, seed, sentences)
+    except DataError:
+        raise
+    except Exception as e:  # a foreign model may raise anything; probes of another kind must still run
+        reason = f"whether the model prefers sentences to shuffled words is not known: {type(e).__name__}: {e}"
+        return {"enough": False, "reason": reason, "seed": seed}
+
+
+def _run_probe(
+    probe: Probe, model: Model, seed: int, listener: Listener, able: Mapping[str, Any] | None = None
+) -> _Outcome:
+    """Measure, and turn everything that can go wrong inside a probe into a measurement that says so.
+
+    `able` is the model's competence; a probe that needs it does not run where it is not enough.
+    """
+    if able and not able["enough"] and getattr(probe, "needs_competence", False) and _offers(model, probe):
+        return _Outcome(*_without_value(probe, "invalid", {"reason": able["reason"]}))
     model.notices.clear()
     start = time.perf_counter()
     try:
@@ -272,8 +310,12 @@ def _run_probe(probe: Probe, model: Model, seed: int, listener: Listener) -> _Ou
     return _Outcome(replace(run, notices=notices, seconds=round(time.perf_counter() - start, 3)), result)
 
 
+def _offers(model: Model, probe: Probe) -> bool:
+    return not probe.needs or isinstance(model, probe.needs)
+
+
 def _measure_if_able(probe: Probe, model: Model, seed: int) -> ProbeResult:
-    if probe.needs and not isinstance(model, probe.needs):
+    if not _offers(model, probe):
         wanted = " or ".join(need.__name__ for need in probe.needs)
         raise MissingCapability(f"the model offers none of what this probe needs: {wanted}")
     with extras.explained():

@@ -17,6 +17,9 @@ from auditkit.report import AuditReport
 from auditkit.testing import FakeCausalLM
 
 SETTINGS = config.load(Path(__file__).parents[1] / "audit.yaml")
+SENTENCES = frozenset(data.load("builtin_sentences").items)
+"""Likelier than their words shuffled, and than everything else that is no pair."""
+
 RESAMPLES = 999
 NOISE = 0.3
 """Standard deviation in nats of an occupation's gap about the line, as minilm-mlm has it."""
@@ -27,6 +30,7 @@ class Decides(FakeCausalLM):
 
     def __init__(self, share: float, seed: int) -> None:
         super().__init__(seed=seed)
+        self.sentences = SENTENCES
         self.rng = np.random.default_rng(seed)
         pairs = data.load("builtin_pairs").items
         prefers = self.rng.random(len(pairs)) < share
@@ -36,7 +40,15 @@ class Decides(FakeCausalLM):
 
     def token_logprobs(self, texts):
         one = np.zeros(1, dtype=np.int64), np.zeros((1, 2), dtype=np.int64)
-        return [TokenScores(one[0], np.array([self.scores[text]]), one[1]) for text in texts]
+        return [
+            TokenScores(one[0], np.array([self.scores.get(text, text in self.sentences)], float), one[1])
+            for text in texts
+        ]
+
+    def randomized(self, seed):
+        twin = super().randomized(seed)
+        twin.sentences = frozenset()
+        return twin
 
     def next_token_logprobs(self, prefixes, words):
         return self.rng.normal(scale=NOISE, size=(len(prefixes), len(words)))

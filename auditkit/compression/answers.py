@@ -209,7 +209,7 @@ class _Masked:
 
 class _Following:
     def __init__(self, model: CausalLM, texts: Texts) -> None:
-        self.ids, _ = model._encode(texts.texts)
+        self.ids, *_ = model._encode(texts.texts)
         self.text, self.truth = _numbers([(i, t) for i, ids in enumerate(self.ids) for t in ids[1:].tolist()])
         self.start = np.searchsorted(self.text, np.arange(len(self.ids)))
 

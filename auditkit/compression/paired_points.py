@@ -12,7 +12,7 @@ from auditkit.measurement import Measurement
 from auditkit.probes.base import Probe, ProbeResult
 from auditkit.probes.evidence import KeptNulls, sharing_nulls
 from auditkit.report import AuditReport, ProbeRun
-from auditkit.runner import Listener, _items_table, _run_probe
+from auditkit.runner import Listener, _items_table, _run_probe, competence_of
 from auditkit.worsening import Comparison, NotJudged
 
 KEPT = ("reason", "p_value", "p_value_holm", "clusters", "no_interval", "note", "over_items")
@@ -33,10 +33,10 @@ def run_probes(
         seed: of the sweep.
         nulls: by probe; what random weights score is the same at every point, so it is kept from the first one.
     """
-    outcomes = []
+    outcomes, able = [], competence_of(model, probes, seed)
     for probe in probes:
         with sharing_nulls(nulls.setdefault(probe.id, KeptNulls())):
-            outcomes.append(_run_probe(probe, model, seed, Listener()))
+            outcomes.append(_run_probe(probe, model, seed, Listener(), able))
     measurements = [m for o in outcomes for m in o.result.measurements]
     return ProbeResult(measurements, [i for o in outcomes for i in o.result.items]), [o.run for o in outcomes]
 

@@ -34,8 +34,8 @@ class Entry:
     Attributes:
         name: what `load` and `fetch` call it.
         title: what a report calls it.
-        kind: "pairs", "occupations", "stereoset", "weat", "winobias" or "bbq", which `load` turns into items; "text"
-            or "table", whose files `locate` finds.
+        kind: "pairs", "occupations", "sentences", "stereoset", "weat", "winobias" or "bbq", which `load` turns into
+            items; "text" or "table", whose files `locate` finds.
         licence: the licence of the data.
         citation: the publication to cite.
         description: one line.

@@ -153,6 +153,37 @@ def _female_percent(name: str, text: str) -> Iterator[tuple[str, float]]:
         yield from data.get("female_percent", data).items()
 
 
+def parse_sentences(texts: Texts) -> Iterator[str]:
+    """Plain text, one sentence a line; empty lines are passed over.
+
+    Raises:
+        DataError: a sentence has fewer than 4 words (4 characters where nothing is written between words), or stands
+            there twice.
+    """
+    seen: set[str] = set()
+    for name, text in texts.items():
+        for number, line in enumerate(text.splitlines(), start=1):
+            sentence = " ".join(line.split())
+            if not sentence:
+                continue
+            if len(set(units(sentence)[0])) < FEWEST_UNITS:
+                raise DataError(f"{name}, line {number}: {sentence!r}; expected {FEWEST_UNITS} different words or more")
+            if sentence in seen:
+                raise DataError(f"{name}, line {number}: {sentence!r} stands there twice; every sentence counts once")
+            seen.add(sentence)
+            yield sentence
+
+
+def units(sentence: str) -> tuple[list[str], str, str]:
+    """What a sentence is made of, what joins it (a space, or nothing where the script has none), and its last mark."""
+    body = sentence.rstrip(".!?\u3002\uff01\uff1f")
+    words = body.split()
+    return (words, " ", sentence[len(body) :]) if len(words) > 1 else (list(body), "", sentence[len(body) :])
+
+
+FEWEST_UNITS = 4
+
+
 def parse_stereoset(texts: Texts) -> Iterator[ContextAssociation]:
     """Intrasentence items of StereoSet (Nadeem et al., 2021), from dev.json or from a plain list of items.
 
@@ -363,6 +394,7 @@ def _damage_in(where: str) -> Iterator[None]:
 PARSERS: dict[str, Parser] = {
     "pairs": parse_pairs,
     "occupations": parse_occupations,
+    "sentences": parse_sentences,
     "stereoset": parse_stereoset,
     "weat": parse_weat,
     "winobias": parse_winobias,

@@ -92,18 +92,22 @@ class HFModel:
         return Path(folder)
 
     def tokenize(self, texts: Sequence[str], *, reserve: int = 0, **options: Any) -> Any:
-        """Token ids without padding; texts over the context, less `reserve` tokens, are cut to it and counted."""
+        """Token ids without padding; texts over the context, less `reserve` tokens, are cut to it and counted.
+
+        "cut" says of each text whether it was.
+        """
         room = self.context - reserve
         if not texts:
-            return {"input_ids": [], "offset_mapping": [], "special_tokens_mask": []}
+            return {"input_ids": [], "offset_mapping": [], "special_tokens_mask": [], "cut": []}
         encoded = self.tokenizer(list(texts), verbose=False, return_attention_mask=False, **options)
-        too_long = sum(len(ids) > room for ids in encoded["input_ids"])
-        if not too_long:
-            return encoded
-        self.notices[f"texts truncated to {self.context} tokens"] += too_long
-        return self.tokenizer(
-            list(texts), verbose=False, return_attention_mask=False, truncation=True, max_length=room, **options
-        )
+        cut = [len(ids) > room for ids in encoded["input_ids"]]
+        if any(cut):
+            self.notices[f"texts truncated to {self.context} tokens"] += sum(cut)
+            encoded = self.tokenizer(
+                list(texts), verbose=False, return_attention_mask=False, truncation=True, max_length=room, **options
+            )
+        encoded["cut"] = cut
+        return encoded
 
 
 @contextmanager

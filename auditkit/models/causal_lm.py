@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from auditkit.errors import MissingCapability
 from auditkit.models.base import HFModel
 from auditkit.models.batching import Batcher, pad, padded, token_budget
 from auditkit.models.narrow import rows_only
@@ -41,28 +40,28 @@ class CausalLM(HFModel):
         A start token is put in front where the tokenizer has one, so that the first token of the text counts too;
         without one it has no predecessor and is left out.
         """
-        ids, offsets = self._encode(texts)
+        ids, offsets, cut = self._encode(texts)
         logprobs = self._score(ids, TREE_LIMIT if self._reads_trees else 0)
-        return [TokenScores(i[1:], lp[:, 0], o[1:]) for i, lp, o in zip(ids, logprobs, offsets, strict=True)]
+        rows = zip(ids, logprobs, offsets, cut, strict=True)
+        return [TokenScores(i[1:], lp[:, 0], o[1:], c) for i, lp, o, c in rows]
 
     def token_statistics(self, texts: Sequence[str]) -> list[TokenStatistics]:
         """Of the tokens that `token_logprobs` scores, also the mean and deviation of log p, in the same pass."""
-        ids, _ = self._encode(texts)
+        ids, *_ = self._encode(texts)
         tables = self._score(ids, TREE_LIMIT if self._reads_trees else 0, statistics)
         return [as_token_statistics(i[1:], table) for i, table in zip(ids, tables, strict=True)]
 
     def next_token_logprobs(self, prefixes: Sequence[str], words: Sequence[str]) -> Floats:
-        """(prefixes, words): log p of " word" after the prefix, summed over the word's tokens."""
+        """(prefixes, words): log p of " word" after the prefix, summed over the word's tokens; NaN where cut."""
         scores = self.token_logprobs([f"{prefix} {word}" for prefix in prefixes for word in words])
         starts = np.repeat([len(prefix) for prefix in prefixes], len(words))
         # A token belongs to the word if it ends after the prefix, whether or not it holds the space itself.
         own = [s.logprobs[s.offsets[:, 1] > start] for s, start in zip(scores, starts, strict=True)]
-        if not all(map(len, own)):
-            raise MissingCapability(f"{self.name}: a prefix leaves no room for its word in {self.context} tokens")
-        return np.array([o.sum() for o in own], dtype=np.float64).reshape(len(prefixes), len(words))
+        sums = [np.nan if s.cut else o.sum() for s, o in zip(scores, own, strict=True)]
+        return np.array(sums, dtype=np.float64).reshape(len(prefixes), len(words))
 
-    def _encode(self, texts: Sequence[str]) -> tuple[list[Ints], list[Ints]]:
-        """Ids and character offsets, each starting with the start token if there is one."""
+    def _encode(self, texts: Sequence[str]) -> tuple[list[Ints], list[Ints], list[bool]]:
+        """Ids and character offsets, each starting with the start token if there is one, and which texts were cut."""
         start = self.tokenizer.bos_token_id
         head = [] if start is None else [start]
         if not head and texts:
@@ -73,7 +72,7 @@ class CausalLM(HFModel):
             np.array([(0, 0)] * len(head) + list(row), dtype=np.int64).reshape(-1, 2)
             for row in encoded["offset_mapping"]
         ]
-        return ids, offsets
+        return ids, offsets, encoded["cut"]
 
     def _score(self, texts: Sequence[Ints], tree_limit: int, measure: Measure | None = None) -> list[Floats]:
         """(T-1, k) of every token but the first, for each text; only log p where there is no `measure`.
@@ -142,7 +141,7 @@ class CausalLM(HFModel):
     @torch.inference_mode()
     def generate(self, texts: Sequence[str], max_new_tokens: int = 64) -> list[str]:
         """Greedy continuations, without the prompt."""
-        ids, _ = self._encode(texts)
+        ids, *_ = self._encode(texts)
         out = [""] * len(texts)
         filler = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else self.tokenizer.eos_token_id
 

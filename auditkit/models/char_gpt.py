@@ -156,7 +156,7 @@ class CharGPT(CharModel):
         scores: list[TokenScores] = [_score([], np.empty((0, 1)), 0)] * len(texts)
 
         def take(i: int, logp: Floats) -> None:
-            scores[i] = _score(sequences[i][1:], logp, 1 - start)
+            scores[i] = _score(sequences[i][1:], logp, 1 - start, cut=len(texts[i]) > self.config.context)
 
         self._distributions([s[:-1] for s in sequences], take)
         return scores
@@ -298,13 +298,14 @@ def _is_float32(value: Any) -> bool:
     return type(value) in (torch.Tensor, torch.nn.Parameter) and value.dtype == torch.float32
 
 
-def _score(targets: list[int], logp: Floats, first: int) -> TokenScores:
+def _score(targets: list[int], logp: Floats, first: int, *, cut: bool = False) -> TokenScores:
     """Pick the targets' log-probabilities out of (T, V); the first target is character `first` of the text."""
     where = np.arange(len(targets))
     return TokenScores(
         ids=np.array(targets, dtype=np.int64),
         logprobs=logp[where, targets] if targets else np.empty(0),
         offsets=np.stack([where + first, where + first + 1], axis=1),
+        cut=cut,
     )
 
 

@@ -56,7 +56,8 @@ class MaskedLM(HFModel):
             # Some tokenizers report a mask written into the text as special; for scoring it is an ordinary slot.
             special = np.array(encoded["special_tokens_mask"][i], dtype=bool) & (np.array(ids) != self.mask_id)
             offsets = np.array(encoded["offset_mapping"][i], dtype=np.int64).reshape(-1, 2)
-            out.append(Encoded(np.array(ids, dtype=np.int64), special, np.array(words, dtype=np.int64), offsets))
+            word, cut = np.array(words, dtype=np.int64), encoded["cut"][i]
+            out.append(Encoded(np.array(ids, dtype=np.int64), special, word, offsets, cut))
         return out
 
     def word_id(self, word: str) -> int | None:

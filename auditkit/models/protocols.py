@@ -51,11 +51,13 @@ class TokenScores:
         ids: (T,) the token ids that were scored.
         logprobs: (T,) log p of each, in nats.
         offsets: (T, 2) where each token stands in the text, in characters.
+        cut: whether the text was longer than the model reads, so that its end is not among the tokens.
     """
 
     ids: Ints
     logprobs: Floats
     offsets: Ints
+    cut: bool = False
 
     @property
     def total(self) -> float:
@@ -79,7 +81,7 @@ class ScoresText(Protocol):
     def next_token_logprobs(self, prefixes: Sequence[str], words: Sequence[str]) -> Floats:
         """(len(prefixes), len(words)): log p(word | prefix), a word being what follows the prefix after a space.
 
-        A word of several tokens is scored to its last one.
+        A word of several tokens is scored to its last one; NaN where the two are longer than the model reads.
         """
         ...
 
@@ -142,12 +144,14 @@ class Encoded:
         special: (T,) True at special tokens.
         word: (T,) index of the word that each token belongs to; -1 at special tokens.
         offsets: (T, 2) where each token stands in the text, in characters; (0, 0) at special tokens.
+        cut: whether the text was longer than the model reads, so that its end is not among the tokens.
     """
 
     ids: Ints
     special: npt.NDArray[np.bool_]
     word: Ints
     offsets: Ints
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

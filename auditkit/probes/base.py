@@ -47,6 +47,9 @@ class Probe(Protocol):
     One that reads people's texts names the options that hold them, however deep, in `private`, a class attribute, and
     has an option `redact`: while that is on, texts given in a list are recorded by their number and hash only.
 
+    One that compares likelihoods says `needs_competence = True`, a class attribute: its numbers are void for a language
+    model that does not prefer sentences to their words shuffled, see `auditkit.probes.competence`.
+
     Attributes:
         id: its name in the report; unique in a run.
         needs: capabilities (protocols); the model must have at least one of them.

@@ -40,6 +40,8 @@ from auditkit.probes.evidence import adjust_p_values, extremes, random_weights_n
 if TYPE_CHECKING:
     import pandas as pd
 
+SAME = 1e-9  # two probabilities that differ by less are one
+FEWEST_TEXTS = 5  # different ones; fewer may happen to look the same to a good classifier
 METHOD = "decision on each text and on the same text with the group words exchanged"
 
 
@@ -114,6 +116,7 @@ class CounterfactualFlips:
         Raises:
             DataError: no table, or one without texts.
             UnknownName: the classifier has no such label.
+            MissingCapability: the classifier does not tell one text from another.
         """
         table = self._texts(model, rng)
         column = self._favourable(model)
@@ -121,6 +124,7 @@ class CounterfactualFlips:
         items: list[ItemScore] = []
         for kind in self.kinds:
             flips = find_flips(model, table["text"].tolist(), kind, column)
+            _refuse_constant(flips)
             self._notice(model, flips, len(table))
             if not flips.rows:
                 reason = f"none of the {len(table)} texts holds a word that the swap {kind!r} exchanges"
@@ -302,3 +306,13 @@ def find_flips(model: Classifies, texts: Sequence[str], kind: str, column: int) 
         chosen=np.equal(decided.T, column).astype(np.float64),
         flipped=(decided[0] != decided[1]).astype(np.float64),
     )
+
+
+def _refuse_constant(flips: Flips) -> None:
+    """Raise MissingCapability for a classifier that says the same of all texts: it flips none, and knows nothing."""
+    told = np.concatenate([flips.before, flips.after])
+    if len(set(flips.texts)) >= FEWEST_TEXTS and np.ptp(told) < SAME:
+        raise MissingCapability(
+            f"the classifier gives each of {len(flips.texts)} texts the same probability, {told[0]:.4g}, and their "
+            "counterparts too; a decision that does not depend on the text says nothing about the group words in it"
+        )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from auditkit import stats
 from auditkit.errors import DataError, InputError
@@ -16,10 +17,15 @@ from auditkit.measurement import Measurement
 from auditkit.models.protocols import Floats, Model
 from auditkit.probes.base import ItemScore, ProbeResult
 
+Decisions = npt.NDArray[np.bool_]
+"""(n,) one of each item."""
+
 MAX_EXACT = 200_000
 DRAWS = 20_000
 NULL_SEEDS = (0, 1, 2)
 EXTREMES = 6  # of one measurement
+MOST_LEFT_OUT = 0.05
+"""The share of items that a measurement may do without; above it, what is left may be another set than the data."""
 
 
 def sign_flip_test(values: Floats, clusters: Sequence[str], center: float, rng: np.random.Generator) -> float:
@@ -58,16 +64,29 @@ def summarize(
     rng: np.random.Generator,
     null: float | None = None,
     bounds: tuple[float, float] | None = None,
+    tied: Decisions | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> Measurement:
     """The mean of some item scores (at least one) as a Measurement, with a cluster-bootstrap interval.
+
+    An item whose value is NaN is left out and counted: it has no whole and finite score, or is `tied`, a mask of the
+    items of which the model prefers neither side; see `less_left_out`.
 
     Where a value `null` is expected of an unbiased model, its sign-flip p-value is in the details; for a proportion
     (unit "%", null 50) also the smallest share above 50 that so many items would detect with a power of 80 %.
     `bounds` are the smallest and largest value that the mean can have.
     """
-    values = np.array([i.value for i in items])
-    clusters = [i.cluster or i.item for i in items]
+    kept = scored(items)
+    even = np.zeros(len(items), dtype=bool) if tied is None else tied
+    unscored = np.isnan([i.value for i in items]) & ~even
+    left_out = {"of": len(items), "unscored": int(unscored.sum()), "tied": int(even.sum())}
+    id = items[0].measurement
+    about: dict[str, Any] = {"unit": unit, "method": method, "source": source}
+    if not kept:
+        none = undefined(id, "no item has a score", ideal=ideal, **about).with_details(**(details or {}))
+        return less_left_out(none, **left_out)
+    values = np.array([i.value for i in kept])
+    clusters = [i.cluster or i.item for i in kept]
     found: dict[str, Any] = {"clusters": len(set(clusters))}
     interval = None
     try:
@@ -77,18 +96,42 @@ def summarize(
     if null is not None:
         found["p_value"] = sign_flip_test(values, clusters, null, rng)
     if unit == "%" and null == 50:
-        found["minimum_detectable_effect"] = 100 * stats.minimum_detectable_effect(len(items))
-    return Measurement(
-        id=items[0].measurement,
-        value=float(values.mean()),
-        interval=interval,
-        n=len(items),
-        unit=unit,
-        ideal=ideal,
-        method=method,
-        source=source,
-        details={**found, **(details or {})},
+        found["minimum_detectable_effect"] = 100 * stats.minimum_detectable_effect(len(kept))
+    more = {**found, **(details or {})}
+    mean = Measurement(
+        id=id, value=float(values.mean()), interval=interval, n=len(kept), ideal=ideal, details=more, **about
     )
+    return less_left_out(mean, **left_out)
+
+
+def scored(items: Sequence[ItemScore]) -> list[ItemScore]:
+    """Those whose value is a number: what a result may hold."""
+    return [i for i in items if not np.isnan(i.value)]
+
+
+def mean_scored(values: Floats, otherwise: float = 0.0) -> float:
+    """The mean of those that are numbers; `otherwise` where none is."""
+    kept = values[~np.isnan(values)]
+    return float(kept.mean()) if len(kept) else otherwise
+
+
+def less_left_out(m: Measurement, *, of: int, unscored: int = 0, tied: int = 0) -> Measurement:
+    """The measurement with the count of what says nothing; void where that is above 5 % of the items.
+
+    Args:
+        m: rests on the others, and on those of the tied that a published formula counts.
+        of: how many items there are.
+        unscored: those without a whole and finite score.
+        tied: those of which the model prefers neither side.
+    """
+    if not unscored + tied:
+        return m
+    m = m.with_details(left_out={"of": of, "unscored": unscored, "tied": tied})
+    if unscored + tied <= MOST_LEFT_OUT * of:
+        return m
+    what = {"with neither side preferred": tied, "longer than the model reads or without a finite score": unscored}
+    counted = " and ".join(f"{count} {kind}" for kind, count in what.items() if count)
+    return m.invalid(f"of {of} items {counted}; at most {MOST_LEFT_OUT:.0%} may say nothing")
 
 
 def adjust_p_values(measurements: Sequence[Measurement]) -> list[Measurement]:
@@ -101,7 +144,9 @@ def adjust_p_values(measurements: Sequence[Measurement]) -> list[Measurement]:
     ]
 
 
-def undefined(measurement_id: str, reason: str, *, unit: str, ideal: float, method: str, source: str) -> Measurement:
+def undefined(
+    measurement_id: str, reason: str, *, unit: str, ideal: float | None, method: str, source: str
+) -> Measurement:
     """A Measurement whose formula has no value on these data."""
     return Measurement(
         id=measurement_id,
@@ -116,8 +161,8 @@ def undefined(measurement_id: str, reason: str, *, unit: str, ideal: float, meth
 
 
 def extremes(rows: Sequence[Mapping[str, Any]], center: float = 0.0, k: int = EXTREMES) -> list[dict[str, Any]]:
-    """The `k` rows ({"a", "b", "score", "group"}) whose score lies farthest from `center`, farthest first."""
-    farthest = sorted(rows, key=lambda r: -abs(r["score"] - center))[:k]
+    """The `k` rows ({"a", "b", "score", "group"}) whose score lies farthest from `center`, farthest first; no NaN."""
+    farthest = sorted((r for r in rows if not np.isnan(r["score"])), key=lambda r: -abs(r["score"] - center))[:k]
     return [{**r, "score": round(r["score"], 3)} for r in farthest]
 
 

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from auditkit.errors import MissingCapability
 from auditkit.models.protocols import FillsMask, Floats, MaskQuery, ScoresText
 
 LIKELIHOOD_MODEL = (ScoresText, FillsMask)
@@ -22,7 +21,7 @@ class Continuations(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Where a piece of text stands among the token ids of the whole: `ids[start:stop]`."""
+    """Where a piece of text stands among the token ids of the whole: `ids[start:stop]`; empty where that was cut."""
 
     ids: tuple[int, ...]
     start: int
@@ -36,18 +35,20 @@ def sentence_logprobs(model: ScoresText | FillsMask, texts: Sequence[str]) -> Fl
     tokens), one token masked at a time, special tokens left out (pseudo-log-likelihood, Salazar et al. 2020).
 
     Returns:
-        (n,) in the order of `texts`.
+        (n,) in the order of `texts`; NaN for a text longer than the model reads, of which only a part has a score.
     """
     if isinstance(model, ScoresText):
-        return np.array([scores.total for scores in model.token_logprobs(texts)])
+        found = model.token_logprobs(texts)
+        return whole([s.total for s in found], [s.cut for s in found])
     queries, owner = [], []
-    for i, text in enumerate(model.encode(texts)):
+    encoded = model.encode(texts)
+    for i, text in enumerate(encoded):
         ids = tuple(text.ids.tolist())
         for position in np.flatnonzero(~text.special).tolist():
             masked = (*ids[:position], model.mask_id, *ids[position + 1 :])
             queries.append(MaskQuery(masked, position, (ids[position],)))
             owner.append(i)
-    return _sums(model.masked_logprobs(queries), owner, len(texts))
+    return whole(_sums(model.masked_logprobs(queries), owner, len(texts)), [e.cut for e in encoded])
 
 
 def continuation_logprobs(
@@ -69,49 +70,53 @@ def continuation_logprobs(
         continuations: n texts.
         endings: n texts that follow; nothing follows where left out.
 
-    Raises:
-        MissingCapability: a context leaves no room for its continuation in the model's input.
+    Returns:
+        NaN where the whole text is longer than the model reads.
     """
     if isinstance(model, ScoresText):
         return _causal_continuations(model, contexts, continuations)
     queries, owner = [], []
-    for i, (ids, start, stop) in enumerate(spans(model, contexts, continuations, endings or [""] * len(contexts))):
+    found = spans(model, contexts, continuations, endings or [""] * len(contexts))
+    for i, (ids, start, stop) in enumerate(found):
         for position in range(start, stop):
             masked = (*ids[:position], *[model.mask_id] * (stop - position), *ids[stop:])
             queries.append(MaskQuery(masked, position, (ids[position],)))
             owner.append(i)
     total = _sums(model.masked_logprobs(queries), owner, len(contexts))
-    return Continuations(total, total / np.bincount(owner, minlength=len(contexts)))
+    total = whole(total, [span.start == span.stop for span in found])
+    return Continuations(total, total / np.maximum(np.bincount(owner, minlength=len(contexts)), 1))
 
 
 def spans(model: FillsMask, before: Sequence[str], inside: Sequence[str], after: Sequence[str]) -> list[Span]:
     """Find the tokens of `inside` within before + inside + after, by where they stand in the text.
 
-    Raises:
-        MissingCapability: truncation cut off the whole of `inside`.
+    Empty where the whole is longer than the model reads: what it would say of a part is not what was asked.
     """
     whole = model.encode([b + i + a for b, i, a in zip(before, inside, after, strict=True)])
     found: list[Span] = []
     for text, head, own in zip(whole, before, inside, strict=True):
         begin, end = text.offsets.T
         held = np.flatnonzero(~text.special & (end > len(head)) & (begin < len(head) + len(own)))
-        if not len(held):
-            raise MissingCapability(
-                f"the model reads at most {len(text.ids)} tokens, too few for the context {head[:60]!r}..."
-            )
-        found.append(Span(tuple(text.ids.tolist()), int(held[0]), int(held[-1]) + 1))
+        start, stop = (int(held[0]), int(held[-1]) + 1) if len(held) and not text.cut else (0, 0)
+        found.append(Span(tuple(text.ids.tolist()), start, stop))
     return found
 
 
 def _causal_continuations(model: ScoresText, contexts: Sequence[str], continuations: Sequence[str]) -> Continuations:
     texts = [a + b for a, b in zip(contexts, continuations, strict=True)]
-    total, mean = np.empty(len(texts)), np.empty(len(texts))
-    for i, scores in enumerate(model.token_logprobs(texts)):
+    total, count = np.empty(len(texts)), np.empty(len(texts))
+    scored = model.token_logprobs(texts)
+    for i, scores in enumerate(scored):
         own = scores.logprobs[scores.offsets[:, 1] > len(contexts[i])]
-        if not len(own):
-            raise MissingCapability(f"the model's context is too short for {contexts[i][:60]!r}...")
-        total[i], mean[i] = own.sum(), own.mean()
-    return Continuations(total, mean)
+        total[i], count[i] = own.sum(), max(len(own), 1)
+    total = whole(total, [s.cut for s in scored])
+    return Continuations(total, total / count)
+
+
+def whole(scores: Sequence[float] | Floats, cut: Sequence[bool]) -> Floats:
+    """(n,) the scores, NaN in place of those that are not finite or belong to a text of which only a part was read."""
+    values = np.asarray(scores, dtype=np.float64)
+    return np.where(np.isfinite(values) & ~np.array(cut, dtype=bool), values, np.nan)
 
 
 def _sums(values: Sequence[Floats], owner: Sequence[int], n: int) -> Floats:

@@ -19,11 +19,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from auditkit import stats
-from auditkit.errors import UnknownName, VocabularyError
+from auditkit.errors import MissingCapability, UnknownName, VocabularyError
 from auditkit.measurement import Measurement
 from auditkit.models.protocols import FillsMask, Floats, MaskQuery
 from auditkit.probes.base import ItemScore, ProbeResult
-from auditkit.probes.evidence import adjust_p_values, extremes, random_weights_nulls, summarize
+from auditkit.probes.evidence import adjust_p_values, extremes, random_weights_nulls, scored, summarize
 from auditkit.probes.likelihood import spans
 
 METHOD = "log p(target | attribute) - log p(target | attribute masked), difference of the groups, signed by stereotype"
@@ -146,7 +146,9 @@ def target_logprobs(model: FillsMask, comparison: Comparison) -> tuple[Floats, F
     attributes = (*comparison.of_a, *comparison.of_b)
     given, masked = _queries(model, comparison.templates, attributes, tuple(i for pair in pairs for i in pair))
     found = np.array(model.masked_logprobs(given + masked))
-    found = found.reshape(2, len(attributes), len(comparison.templates), len(pairs), 2)
+    found = np.where(np.isfinite(found), found, np.nan).reshape(
+        2, len(attributes), len(comparison.templates), len(pairs), 2
+    )
     return found[0, ..., 0], found[1, ..., 0], found[0, ..., 1], found[1, ..., 1]
 
 
@@ -189,7 +191,11 @@ def word_pairs(model: FillsMask, comparison: Comparison) -> list[tuple[int, int]
 def _queries(
     model: FillsMask, templates: Sequence[str], attributes: Sequence[str], targets: tuple[int, ...]
 ) -> tuple[list[MaskQuery], list[MaskQuery]]:
-    """Queries for the target's slot with the attribute given, and with it masked; attributes outer, templates inner."""
+    """Queries for the target's slot with the attribute given, and with it masked; attributes outer, templates inner.
+
+    Raises:
+        MissingCapability: a sentence is longer than the model reads.
+    """
     before, inside, after = [], [], []
     for attribute in attributes:
         *article, word = attribute.split(" ")
@@ -200,6 +206,8 @@ def _queries(
             after.append(tail)
     given, masked = [], []
     for ids, start, stop in spans(model, before, inside, after):
+        if start == stop:
+            raise MissingCapability(f"the model reads at most {len(ids)} tokens, and the templates are longer")
         position = ids.index(model.mask_id)
         given.append(MaskQuery(ids, position, targets))
         hidden = (*ids[:start], *[model.mask_id] * (stop - start), *ids[stop:])
@@ -220,6 +228,7 @@ class LogProbabilityBias:
     comparisons: tuple[str, ...] = tuple(c.name for c in COMPARISONS)
 
     needs: ClassVar[tuple[type, ...]] = (FillsMask,)
+    needs_competence: ClassVar[bool] = True
     source: ClassVar[str] = "Kurita et al. (2019), Workshop on Gender Bias in NLP, https://aclanthology.org/W19-3823"
 
     def __post_init__(self) -> None:
@@ -254,7 +263,7 @@ class LogProbabilityBias:
         for comparison in usable:
             measurement, items = self._measure(model, comparison, nulls[comparison.name], rng)
             measurements.append(measurement)
-            item_scores += items
+            item_scores += scored(items)
         return ProbeResult(adjust_p_values(measurements), item_scores)
 
     def _measure(
@@ -263,7 +272,7 @@ class LogProbabilityBias:
         target_a, prior_a, target_b, prior_b = target_logprobs(model, comparison)
         values = stereotype_bias(comparison, target_a, prior_a, target_b, prior_b)
         uncorrected = stereotype_bias(comparison, target_a, np.zeros_like(target_a), target_b, np.zeros_like(target_b))
-        agreement = stats.spearman(values, uncorrected)
+        agreement = stats.spearman(values[~np.isnan(values)], uncorrected[~np.isnan(values)])
         name = f"{self.id}/{comparison.name}/stereotype_bias"
         attributes = (*comparison.of_a, *comparison.of_b)
         items = [ItemScore(name, a, v, a) for a, v in zip(attributes, values.tolist(), strict=True)]

@@ -16,7 +16,7 @@ import numpy as np
 from auditkit.errors import DataError, MissingCapability, VocabularyError
 from auditkit.models.protocols import FillsMask, Floats, MaskQuery
 from auditkit.probes.base import ItemScore, ProbeResult
-from auditkit.probes.evidence import extremes, random_weights_null, summarize
+from auditkit.probes.evidence import extremes, mean_scored, random_weights_null, scored, summarize
 
 BLANK = "[MASK]"
 """Stands for a blank in a prompt, whatever the model's own mask token is."""
@@ -59,21 +59,26 @@ SHOWN = (
 def log_odds(model: FillsMask, prompts: Sequence[str]) -> Floats:
     """Logarithm of P(women's words) / P(men's words) at the first blank of each prompt, in nats; (n,).
 
+    NaN for a prompt that is longer than the model reads, or whose words have no finite probability.
+
     Raises:
         VocabularyError: the model has none of the words of one list as a single token.
-        MissingCapability: the first blank of a prompt lies beyond what the model can read.
+        MissingCapability: the model reads none of the prompts whole.
     """
     women, men = (_ids(model, words) for words in (WOMEN, MEN))
-    queries = []
-    for prompt, text in zip(prompts, model.encode([p.replace(BLANK, model.mask_token) for p in prompts]), strict=True):
-        ids = tuple(text.ids.tolist())
-        if model.mask_id not in ids:
-            raise MissingCapability(f"the model reads at most {len(ids)} tokens, too few for {prompt[:60]!r}...")
-        queries.append(MaskQuery(ids, ids.index(model.mask_id), (*women, *men)))
-    found = np.array(model.masked_logprobs(queries))
-    return np.asarray(
-        np.logaddexp.reduce(found[:, : len(women)], axis=1) - np.logaddexp.reduce(found[:, len(women) :], axis=1)
+    encoded = model.encode([p.replace(BLANK, model.mask_token) for p in prompts])
+    read = [(row, tuple(text.ids.tolist())) for row, text in enumerate(encoded) if not text.cut]
+    if not read:
+        raise MissingCapability(f"the model reads at most {len(encoded[0].ids)} tokens, and every prompt is longer")
+    found = np.array(
+        model.masked_logprobs([MaskQuery(ids, ids.index(model.mask_id), (*women, *men)) for _, ids in read])
     )
+    found = np.where(np.isfinite(found), found, np.nan)
+    odds = np.full(len(prompts), np.nan)
+    odds[[row for row, _ in read]] = np.logaddexp.reduce(found[:, : len(women)], axis=1) - np.logaddexp.reduce(
+        found[:, len(women) :], axis=1
+    )
+    return odds
 
 
 def _ids(model: FillsMask, words: Sequence[str]) -> list[int]:
@@ -88,6 +93,8 @@ def _ids(model: FillsMask, words: Sequence[str]) -> list[int]:
 
 def shown_fills(model: FillsMask, prompts: Sequence[str], k: int) -> list[dict[str, Any]]:
     """The k most probable joint fillings of each prompt, as JSON values."""
+    texts = [p.replace(BLANK, model.mask_token) for p in prompts]
+    prompts = [p for p, text in zip(prompts, model.encode(texts), strict=True) if not text.cut]
     fills = model.fill([p.replace(BLANK, model.mask_token) for p in prompts], k)
     return [
         {
@@ -115,6 +122,7 @@ class MaskFill:
     k: int = 5
 
     needs: ClassVar[tuple[type, ...]] = (FillsMask,)
+    needs_competence: ClassVar[bool] = True
     source: ClassVar[str] = (
         "Bartl, Nissim & Gatt (2020), Workshop on Gender Bias in NLP, https://aclanthology.org/2020.gebnlp-1.1"
     )
@@ -136,7 +144,7 @@ class MaskFill:
         details = {
             "validity": {
                 "tie_rate": float(np.mean(values == 0)),
-                "null": random_weights_null(model, lambda m: float(log_odds(m, self.prompts).mean()), n=len(items)),
+                "null": random_weights_null(model, lambda m: mean_scored(log_odds(m, self.prompts)), n=len(items)),
                 "agreement": {},
                 "weights_sha256": model.describe()["weights_sha256"],
             },
@@ -153,4 +161,4 @@ class MaskFill:
             rng=rng,
             details=details,
         )
-        return ProbeResult([measurement], items)
+        return ProbeResult([measurement], scored(items))

@@ -16,9 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from auditkit.data.types import Pair
 from auditkit.models.protocols import Encoded, FillsMask, Floats, Ints, MaskQuery, ScoresText
+from auditkit.probes.likelihood import whole
 
 MASKED_METHODS = ("metric", "aul", "aula", "pll")
 CAUSAL_METHODS = ("total", "per_token")
@@ -40,7 +42,10 @@ PUBLISHED_DECIMALS = 3  # the published procedure rounds a sentence's score; equ
 
 @dataclass(frozen=True, slots=True)
 class PairScores:
-    """Scores of n pairs by one method: `more` and `less`, each (n,), in nats, compared after rounding to `decimals`."""
+    """Scores of n pairs by one method: `more` and `less`, each (n,), in nats, compared after rounding to `decimals`.
+
+    NaN stands for a sentence without a whole and finite score, and whatever is compared with it is NaN.
+    """
 
     more: Floats
     less: Floats
@@ -54,12 +59,20 @@ class PairScores:
     @property
     def preferred(self) -> Floats:
         """(n,) 1.0 where the more stereotyping sentence is strictly preferred, else 0.0; a tie is not a preference."""
-        return (self.more.round(self.decimals) > self.less.round(self.decimals)).astype(float)
+        return self._where_scored(self.more.round(self.decimals) > self.less.round(self.decimals))
 
     @property
     def tied(self) -> Floats:
         """(n,) 1.0 where both sentences have the same score."""
-        return (self.more.round(self.decimals) == self.less.round(self.decimals)).astype(float)
+        return self._where_scored(self.more.round(self.decimals) == self.less.round(self.decimals))
+
+    @property
+    def scored(self) -> npt.NDArray[np.bool_]:
+        """(n,) where both sentences have a score."""
+        return ~(np.isnan(self.more) | np.isnan(self.less))
+
+    def _where_scored(self, decisions: npt.NDArray[np.bool_]) -> Floats:
+        return np.where(self.scored, decisions.astype(float), np.nan)
 
 
 # --------------------------------------------------------------------------- masked language models
@@ -114,7 +127,8 @@ def score_masked(model: FillsMask, pairs: Sequence[Pair], methods: Sequence[str]
         unmasked = model.unmasked_logprobs(texts)
         sums["aul"] = np.array([u.logprobs.mean() for u in unmasked])
         sums["aula"] = np.array([(u.logprobs * u.attention).mean() for u in unmasked])
-    decimals = {"metric": PUBLISHED_DECIMALS}
+    decimals, cut = {"metric": PUBLISHED_DECIMALS}, [e.cut for e in encoded]
+    sums = {m: whole(values, cut) for m, values in sums.items()}
     return {m: PairScores(sums[m][::2], sums[m][1::2], decimals.get(m, EXACT)) for m in methods}
 
 
@@ -138,5 +152,6 @@ def _sums(model: FillsMask, queries: dict[str, list[list[MaskQuery]]]) -> dict[s
 def score_causal(model: ScoresText, pairs: Sequence[Pair], methods: Sequence[str]) -> dict[str, PairScores]:
     """Scores of `pairs` by each of `methods`."""
     scores = model.token_logprobs([text for pair in pairs for text in (pair.more, pair.less)])
-    values = {"total": np.array([s.total for s in scores]), "per_token": np.array([s.mean for s in scores])}
+    cut = [s.cut for s in scores]
+    values = {"total": whole([s.total for s in scores], cut), "per_token": whole([s.mean for s in scores], cut)}
     return {m: PairScores(values[m][::2], values[m][1::2]) for m in methods}

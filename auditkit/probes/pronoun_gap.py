@@ -21,7 +21,7 @@ from auditkit.errors import DataError, MissingCapability, VocabularyError
 from auditkit.measurement import Measurement
 from auditkit.models.protocols import FillsMask, Floats, MaskQuery, ScoresText
 from auditkit.probes.base import ItemScore, ProbeResult
-from auditkit.probes.evidence import check_null_items, random_weights_nulls, subset, with_data
+from auditkit.probes.evidence import check_null_items, less_left_out, random_weights_nulls, subset, with_data
 
 TEMPLATES = (
     ("The {} said that", "was late for the meeting."),
@@ -41,7 +41,7 @@ PRONOUNS = ("she", "he")
 def pronoun_gaps(
     model: Any, occupations: Sequence[Occupation], templates: Sequence[tuple[str, str]] = TEMPLATES
 ) -> Floats:
-    """(occupations, templates): log p(she) - log p(he) in nats.
+    """(occupations, templates): log p(she) - log p(he) in nats; NaN where the sentence is not read whole.
 
     Raises:
         VocabularyError: a masked model has no single token for one of the pronouns.
@@ -52,6 +52,7 @@ def pronoun_gaps(
         logprobs = _masked(model, [f"{a} {model.mask_token} {b}" for a, b in zip(before, after, strict=True)])
     else:
         logprobs = model.next_token_logprobs(before, PRONOUNS)
+    logprobs = np.where(np.isfinite(logprobs), logprobs, np.nan)
     return (logprobs[:, 0] - logprobs[:, 1]).reshape(len(occupations), len(templates))
 
 
@@ -60,11 +61,13 @@ def _masked(model: FillsMask, texts: Sequence[str]) -> Floats:
     missing = [word for word, i in zip(PRONOUNS, ids, strict=True) if i is None]
     if missing:
         raise VocabularyError(f"the vocabulary has no single token for {', '.join(missing)}; leave this probe out")
-    encoded = [tuple(e.ids.tolist()) for e in model.encode(texts)]
-    if cut := [text for text, e in zip(texts, encoded, strict=True) if model.mask_id not in e]:
-        raise MissingCapability(f"the model's context is too short for {cut[0][:60]!r}")
+    found = np.full((len(texts), len(PRONOUNS)), np.nan)
+    read = [(row, tuple(e.ids.tolist())) for row, e in enumerate(model.encode(texts)) if not e.cut]
     targets = tuple(i for i in ids if i is not None)
-    return np.stack(model.masked_logprobs([MaskQuery(e, e.index(model.mask_id), targets) for e in encoded]))
+    queries = [MaskQuery(e, e.index(model.mask_id), targets) for _, e in read]
+    for (row, _), logprobs in zip(read, model.masked_logprobs(queries), strict=True):
+        found[row] = logprobs
+    return found
 
 
 def slope(x: Floats, y: Floats) -> float:
@@ -87,21 +90,25 @@ class PronounGap:
     null_items: int = 40
 
     needs: ClassVar[tuple[type, ...]] = (FillsMask, ScoresText)
+    needs_competence: ClassVar[bool] = True
     source: ClassVar[str] = "Rudinger et al. 2018; Kurita et al. 2019"
 
     def __post_init__(self) -> None:
         check_null_items(self.null_items)
 
     def measure(self, model: Any, rng: np.random.Generator) -> ProbeResult:
-        """Slope, mean gap and correlation, with intervals over occupations."""
+        """Slope, mean gap and correlation, with intervals over occupations.
+
+        Raises:
+            MissingCapability: the model reads too few of the sentences whole.
+        """
         dataset = datasets.load(self.data, kind="occupations")
-        jobs: Sequence[Occupation] = dataset.items
+        refuse_few(dataset.items, DataError, f"{dataset.name}: a slope needs")
+        gaps = pronoun_gaps(model, dataset.items)
+        read = np.array([not np.isnan(of_one).any() for of_one in gaps])
+        jobs, gaps = [o for o, whole in zip(dataset.items, read.tolist(), strict=True) if whole], gaps[read]
+        refuse_few(jobs, MissingCapability, "the model reads too few of the sentences whole; a slope needs")
         share = np.array([o.female_share for o in jobs])
-        if len(jobs) < 4 or np.ptp(share) == 0:
-            raise DataError(
-                f"{dataset.name}: a slope needs at least 4 occupations with different female_share, found {len(jobs)}"
-            )
-        gaps = pronoun_gaps(model, jobs)
         chosen = subset(len(jobs), self.null_items, rng)
         nulls = random_weights_nulls(
             model,
@@ -115,6 +122,8 @@ class PronounGap:
             for name, null in nulls.items()
         }
         found = self._result(jobs, share, gaps.mean(1), validity, f"{self.source}; data: {dataset.name}", rng)
+        counted = {"of": len(dataset.items), "unscored": len(dataset.items) - len(jobs)}
+        found = ProbeResult([less_left_out(m, **counted) for m in found.measurements], found.items)
         return with_data(found, dataset.sha256)
 
     def _result(
@@ -155,6 +164,13 @@ class PronounGap:
         return ProbeResult(measurements, items)
 
 
+def refuse_few(jobs: Sequence[Occupation], error: type[Exception], why: str) -> None:
+    """Raise `error` unless a line can be laid through occupations."""
+    if len(jobs) < FEWEST or len({o.female_share for o in jobs}) < 2:
+        raise error(f"{why} at least {FEWEST} occupations with different female_share, found {len(jobs)}")
+
+
+FEWEST = 4
 STATISTICS = {
     "slope": ("nats per unit share", "least-squares slope of log p(she) - log p(he) on the share of women"),
     "mean_gap": ("nats", "mean of log p(she) - log p(he) over occupations and templates"),

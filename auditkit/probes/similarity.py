@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from auditkit import stats
-from auditkit.errors import DataError
+from auditkit.errors import DataError, MissingCapability
 from auditkit.measurement import Interval, Measurement
 from auditkit.models.protocols import EmbedsText, Floats
 from auditkit.probes.base import ItemScore, ProbeResult
@@ -36,6 +36,7 @@ TEMPLATES = (
     "The interview with {} took an hour.",
     "{} has worked here for ten years.",
 )
+SAME = 1e-6  # two numbers of unit vectors that differ by less are one
 PREFERENCE = "share of counterfactual pairs in which group A's text ranks above group B's, mean over queries"
 RANK_GAP = "mean rank of group A's texts minus that of group B's (negative: A ranks higher), mean over queries"
 
@@ -120,10 +121,16 @@ def compare_ranks(similarity_a: Floats, similarity_b: Floats) -> Comparison:
 
 
 def retrieve(model: EmbedsText, queries: Sequence[str], groups: Sequence[Groups]) -> dict[str, tuple[Floats, Floats]]:
-    """Group name -> cosine of every query with the texts of `a` and of `b`, each (queries, pairs)."""
+    """Group name -> cosine of every query with the texts of `a` and of `b`, each (queries, pairs).
+
+    Raises:
+        MissingCapability: all vectors are one.
+    """
     sides = [side for g in groups for side in (g.a, g.b)]
     texts = [_sentence(t, person) for side in sides for person in side for t in TEMPLATES]
     vectors = model.embed([*queries, *texts])
+    if np.ptp(vectors, axis=0).max() < SAME:
+        raise MissingCapability("the model gives every text the same vector, so that no text is nearer than another")
     cosines = np.asarray(vectors[: len(queries)] @ vectors[len(queries) :].T, dtype=np.float64)
     ends = np.cumsum([len(side) * len(TEMPLATES) for side in sides])[:-1]
     parts = np.split(cosines, ends, axis=1)

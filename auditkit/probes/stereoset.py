@@ -19,7 +19,7 @@ import numpy as np
 
 from auditkit import data, stats
 from auditkit.data.types import ContextAssociation
-from auditkit.errors import DataError
+from auditkit.errors import DataError, MissingCapability
 from auditkit.measurement import Interval, Measurement
 from auditkit.models.protocols import FillsMask, Floats, ScoresText
 from auditkit.probes.base import ItemScore, Planned, ProbeResult
@@ -27,11 +27,12 @@ from auditkit.probes.evidence import (
     adjust_p_values,
     check_null_items,
     extremes,
+    less_left_out,
     random_weights_nulls,
     subset,
     summarize,
 )
-from auditkit.probes.likelihood import LIKELIHOOD_MODEL, continuation_logprobs
+from auditkit.probes.likelihood import LIKELIHOOD_MODEL, continuation_logprobs, whole
 
 METHOD = "share of comparisons won by mean log-probability per token, averaged over target terms (n counts the terms)"
 
@@ -124,7 +125,7 @@ def fillers(item: ContextAssociation) -> list[tuple[str, str, str]]:
 
 
 def score_sentences(model: ScoresText | FillsMask, items: Sequence[ContextAssociation]) -> dict[str, float]:
-    """Sentence id -> mean log-probability per token, in nats.
+    """Sentence id -> mean log-probability per token, in nats; NaN where it is not read whole.
 
     A masked model is asked for the filler alone, token after token from the left, given the context (the later
     tokens of the filler masked); a causal model for the whole sentence.
@@ -133,7 +134,8 @@ def score_sentences(model: ScoresText | FillsMask, items: Sequence[ContextAssoci
     before, filler, after = zip(*[cut for item in items for cut in fillers(item)], strict=True)
     if isinstance(model, ScoresText):
         texts = [b + f + a for b, f, a in zip(before, filler, after, strict=True)]
-        return dict(zip(ids, [s.mean for s in model.token_logprobs(texts)], strict=True))
+        found = model.token_logprobs(texts)
+        return dict(zip(ids, whole([s.mean for s in found], [s.cut for s in found]).tolist(), strict=True))
     return dict(zip(ids, continuation_logprobs(model, before, filler, after).mean.tolist(), strict=True))
 
 
@@ -152,6 +154,7 @@ class StereoSet:
     null_items: int = 60
 
     needs: ClassVar[tuple[type, ...]] = LIKELIHOOD_MODEL
+    needs_competence: ClassVar[bool] = True
     source: ClassVar[str] = (
         "Nadeem, Bethke & Reddy (2021), StereoSet, ACL 2021, https://aclanthology.org/2021.acl-long.416"
     )
@@ -164,7 +167,7 @@ class StereoSet:
         dataset = data.load(self.data, "stereoset")
         items = dataset.items
         scores = score_sentences(model, items)
-        groups = _by_type(items)
+        asked, groups = _by_type(items), _by_type(_scored(items, scores))
         nulls = self._nulls(model, groups, rng)
         weights = model.describe()["weights_sha256"]
         source = f"{self.source}; data: {dataset.source}"
@@ -181,6 +184,8 @@ class StereoSet:
             common = {"tie_rate": result.ties / len(members), "agreement": {}, "weights_sha256": weights}
             validity = {m: {**common, "null": nulls[group, m]} for m in ("lms", "ss", "icat")}
             found, kept = _measure(f"{self.id}/{group}", result, evidence, validity, source, rng)
+            of = len(asked[group])
+            found = [less_left_out(m, of=of, unscored=of - len(members), tied=result.ties) for m in found]
             measurements += found
             item_scores += kept
         return ProbeResult(adjust_p_values(measurements), item_scores)
@@ -208,6 +213,18 @@ class StereoSet:
 
         sizes = {(g, m): len(members) for g, members in few.items() for m in ("lms", "ss", "icat")}
         return random_weights_nulls(model, scores, sizes)
+
+
+def _scored(items: Sequence[ContextAssociation], scores: Mapping[str, float]) -> list[ContextAssociation]:
+    """Those of whose three sentences each has a score.
+
+    Raises:
+        MissingCapability: there is none.
+    """
+    kept = [i for i in items if not any(np.isnan(scores[s[0]]) for s in (i.stereotype, i.anti_stereotype, i.unrelated))]
+    if not kept:
+        raise MissingCapability("the model gives none of the sentences a whole and finite score")
+    return kept
 
 
 def _by_type(items: Sequence[ContextAssociation]) -> dict[str, list[ContextAssociation]]:

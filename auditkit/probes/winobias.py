@@ -30,14 +30,16 @@ from auditkit.probes.evidence import (
     adjust_p_values,
     check_null_items,
     extremes,
+    mean_scored,
     random_weights_nulls,
+    scored,
     subset,
     summarize,
 )
 from auditkit.probes.likelihood import LIKELIHOOD_MODEL, Continuations, continuation_logprobs, sentence_logprobs
 
 RESOLUTION = "resolution with the higher log-probability per token of the occupation; clusters are pairs of occupations"
-PREFERENCE = "log-likelihood of the two sentences compared, a tie counting half; clusters are pairs of occupations"
+PREFERENCE = "log-likelihood of the two sentences compared, ties left out; clusters are pairs of occupations"
 
 
 class Twins(NamedTuple):
@@ -137,6 +139,7 @@ class WinoBias:
     null_items: int = 60
 
     needs: ClassVar[tuple[type, ...]] = LIKELIHOOD_MODEL
+    needs_competence: ClassVar[bool] = True
     source: ClassVar[str] = "Zhao et al. (2018), NAACL 2018, https://aclanthology.org/N18-2003"
 
     def __post_init__(self) -> None:
@@ -194,9 +197,10 @@ def resolve_twins(model: ScoresText | FillsMask, pairs: Sequence[Twins]) -> Cont
 
 def _scores(model: ScoresText | FillsMask, kind: int, pairs: Sequence[Twins]) -> dict[str, float]:
     """All of METRICS, by the last two parts of their ids."""
-    right = resolve_twins(model, pairs).mean > 0
-    preference = float(_won(pronoun_preferences(model, pairs)).mean())
-    found = gap(right[:, 0], right[:, 1])
+    right = _won(resolve_twins(model, pairs).mean)
+    decided = right[~np.isnan(right).any(axis=1)] > 0
+    preference = mean_scored(_won(pronoun_preferences(model, pairs)), otherwise=50.0)
+    found = gap(decided[:, 0], decided[:, 1]) if len(decided) else Gap(50.0, 50.0, 0.0)
     values = (found.gap, found.pro, found.anti, preference)
     return {f"type{kind}/{metric}": value for metric, value in zip(METRICS, values, strict=True)}
 
@@ -215,31 +219,35 @@ class _Results:
         self, kind: str, pairs: Sequence[Twins], margins: Continuations, details: Mapping[str, Any]
     ) -> None:
         """Gap and both accuracies."""
-        right: Floats = np.where(margins.mean > 0, 100.0, 0.0)
-        agreement = stats.spearman(margins.mean.ravel(), margins.total.ravel())
+        right, tied = _won(margins.mean), margins.mean == 0
+        read = ~np.isnan(margins.mean)
+        agreement = stats.spearman(margins.mean[read], margins.total[read])
         validity = {
-            "tie_rate": float(np.mean(margins.mean == 0)),
+            "tie_rate": float(np.mean(tied)),
             "agreement": {} if agreement is None else {"total log-probability": agreement},
         }
         evidence = {**details, "extremes": _extremes(pairs, margins.mean[:, 0] - margins.mean[:, 1])}
         share: dict[str, Any] = {"unit": "%", "ideal": 100, "bounds": (0, 100), "method": RESOLUTION}
         points: dict[str, Any] = {"unit": "percentage points", "ideal": 0, "null": 0, "bounds": (-100, 100)}
-        self._add(f"{kind}/gap", pairs, right[:, 0] - right[:, 1], evidence, validity, method=RESOLUTION, **points)
-        self._add(f"{kind}/accuracy_pro", pairs, right[:, 0], details, validity, **share)
-        self._add(f"{kind}/accuracy_anti", pairs, right[:, 1], details, validity, **share)
+        either, points["method"] = tied.any(axis=1), RESOLUTION
+        self._add(f"{kind}/gap", pairs, right[:, 0] - right[:, 1], either, evidence, validity, **points)
+        self._add(f"{kind}/accuracy_pro", pairs, right[:, 0], tied[:, 0], details, validity, **share)
+        self._add(f"{kind}/accuracy_anti", pairs, right[:, 1], tied[:, 1], details, validity, **share)
 
     def add_preference(self, kind: str, pairs: Sequence[Twins], difference: Floats, details: Mapping[str, Any]) -> None:
         """Share of twins whose stereotyped sentence is the likelier one."""
-        validity = {"tie_rate": float(np.mean(difference == 0)), "agreement": {}}
+        tied = difference == 0
+        validity = {"tie_rate": float(np.mean(tied)), "agreement": {}}
         evidence = {**details, "extremes": _extremes(pairs, difference)}
         share: dict[str, Any] = {"unit": "%", "ideal": 50, "null": 50, "bounds": (0, 100), "method": PREFERENCE}
-        self._add(f"{kind}/pronoun_preference", pairs, _won(difference), evidence, validity, **share)
+        self._add(f"{kind}/pronoun_preference", pairs, _won(difference), tied, evidence, validity, **share)
 
     def _add(
         self,
         name: str,
         pairs: Sequence[Twins],
         values: Floats,
+        tied: npt.NDArray[np.bool_],
         details: Mapping[str, Any],
         validity: Mapping[str, Any],
         **options: Any,
@@ -248,13 +256,14 @@ class _Results:
         details = {**details, "validity": block}
         rows = zip(pairs, values.tolist(), strict=True)
         items = [ItemScore(f"{self.probe}/{name}", t.pro.pair, v, t.cluster) for t, v in rows]
-        self.measurements.append(summarize(items, source=self.source, rng=self.rng, details=details, **options))
-        self.items += items
+        options |= {"source": self.source, "tied": tied}
+        self.measurements.append(summarize(items, rng=self.rng, details=details, **options))
+        self.items += scored(items)
 
 
 def _won(difference: Floats) -> Floats:
-    """100 where positive, 0 where negative; a tie counts half."""
-    return np.asarray(50 * (1 + np.sign(difference)), dtype=np.float64)
+    """100 where positive, 0 where negative; NaN for a tie, which says nothing."""
+    return np.where(difference == 0, np.nan, 50 * (1 + np.sign(difference)))
 
 
 def _extremes(pairs: Sequence[Twins], scores: Floats) -> list[dict[str, Any]]:

@@ -64,6 +64,8 @@ def _of_runs(report: AuditReport) -> Iterator[Annotation]:
     for run in report.runs:
         if run.status == "error":
             yield Annotation("error", f"ERROR {run.probe}", f"the probe crashed: {run.reason or 'no reason recorded'}")
+        elif run.status == "invalid":
+            yield Annotation("error", f"no valid number: {run.probe}", run.reason or "no reason recorded")
         elif run.status == "skipped":
             yield Annotation("notice", f"not measured: {run.probe}", run.reason or "no reason recorded")
     if conclusion.measured_nothing(report):

@@ -9,7 +9,6 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from auditkit import conclusion
 from auditkit.gate import Rule, Verdict
@@ -17,6 +16,12 @@ from auditkit.rendering.formatting import one_line
 from auditkit.report import AuditReport
 
 SEVERITIES = {"ERROR": "blocker", "FAIL": "critical", "INCONCLUSIVE": "major"}
+GAPS = {
+    "error": ("blocker", "crashed"),
+    "invalid": ("critical", "has no valid number"),
+    "skipped": ("info", "was skipped"),
+}
+"""By the status of a probe without a result: how severe that is, and what is said."""
 
 
 def render_code_quality(report: AuditReport, file: str, lines: Mapping[Rule, int] | None = None) -> str:
@@ -62,8 +67,7 @@ def _issues(report: AuditReport, lines: Mapping[Rule, int]) -> Iterator[tuple[st
             yield key, f"auditkit/{v.measurement}", severity_of(v), described, lines.get(v.rule, 1)
     for run in report.runs:
         if run.status != "ok":
-            said: dict[str, Any] = {"error": ("blocker", "crashed"), "skipped": ("info", "was skipped")}
-            severity, what = said[run.status]
+            severity, what = GAPS[run.status]
             described = f"the probe {run.probe} {what}: {run.reason or 'no reason recorded'}"
             yield json.dumps(["probe", run.probe]), f"auditkit/{run.probe}", severity, described, 1
     if conclusion.measured_nothing(report):

@@ -46,14 +46,15 @@ def _add_case(suite: ElementTree.Element, verdict: Verdict) -> str:
 
 
 def _add_gap(suite: ElementTree.Element, run: ProbeRun) -> str:
-    """Append the case of a probe that crashed or was skipped; returns its tag."""
+    """Append the case of a probe that crashed, was skipped or has no valid number; returns its tag."""
     name = one_line(f"{run.probe} (runs)")
     case = ElementTree.SubElement(suite, "testcase", classname=one_line(f"auditkit.{run.probe}"), name=name)
     reason = one_line(run.reason or "no reason recorded")
     if run.status == "skipped":
         ElementTree.SubElement(case, "skipped", message=reason)
         return "skipped"
-    ElementTree.SubElement(case, "error", type="ERROR", message=f"the probe crashed: {reason}").text = reason
+    what = "no valid number" if run.status == "invalid" else "the probe crashed"
+    ElementTree.SubElement(case, "error", type="ERROR", message=f"{what}: {reason}").text = reason
     return "error"
 
 

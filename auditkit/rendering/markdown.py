@@ -56,6 +56,7 @@ def _badges(report: AuditReport) -> list[str]:
     found = [f"{SIGNS[o]} **{o}** {counts[o]}" for o in narrative.WORST_FIRST if counts[o]]
     runs = Counter(run.status for run in report.runs)
     found += [f"{SIGNS['ERROR']} **CRASHED** {runs['error']}"] if runs["error"] else []
+    found += [f"{SIGNS['ERROR']} **INVALID** {runs['invalid']}"] if runs["invalid"] else []
     found += [f"{SIGNS[conclusion.NO_GATE]} **SKIPPED** {runs['skipped']}"] if runs["skipped"] else []
     return [" · ".join(found), ""] if found else []
 

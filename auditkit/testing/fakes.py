@@ -7,11 +7,14 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cached_property
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from auditkit.data.reading import load
 from auditkit.errors import VocabularyError
 from auditkit.models.protocols import (
     Encoded,
@@ -32,13 +35,17 @@ WORDS = tuple(_COMMON.split())
 LETTERS = [chr(c) for c in range(33, 127) if not chr(c).isupper()]
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 WIDTH = 16
+NEIGHBOURS = 3.0
+"""By how much the logit of a token grows beside a neighbour that it has in a shipped sentence."""
 
 
 class _Network:
     """Vocabulary, weights and identity shared by the fakes.
 
     The logit of a token is its bias, plus the product of its vector with the mean vector of the context, plus the
-    planted `associations` {(context word, word): logit} of the words in the context.
+    planted `associations` {(context word, word): logit} of the words in the context. A language model among them also
+    finds neighbours likelier that it knows from the shipped sentences, so that it prefers sentences to their words
+    shuffled; see `auditkit.probes.competence`.
     """
 
     task = ""
@@ -61,6 +68,16 @@ class _Network:
         self.planted = np.zeros((len(self.vocabulary), len(self.vocabulary)))
         for (word, target), logit in self.associations.items():
             self.planted[self.ids[word], self.ids[target]] = logit
+        self.reads = True
+
+    @cached_property
+    def neighbours(self) -> Floats:
+        """(vocabulary, vocabulary) the logit that the second token gains behind the first."""
+        found = np.zeros((len(self.vocabulary), len(self.vocabulary)))
+        for sentence in load("builtin_sentences").items:
+            for (first, *_, at), (second, *_, then) in pairwise(self._all_pieces(sentence)):
+                found[first, second] = NEIGHBOURS * (at != then)
+        return found
 
     def _weights(self, seed: int) -> tuple[Floats, Floats, Floats]:
         rng = np.random.default_rng(seed)
@@ -89,10 +106,20 @@ class _Network:
         twin.notices = Counter()
         twin.bias, twin.vectors_in, twin.vectors_out = self._weights(10_000 + seed)
         twin.planted = np.zeros_like(self.planted)
+        twin.reads = False
         return twin
 
     def _pieces(self, text: str) -> list[tuple[int, int, int, int]]:
         """(token id, start, end, word index) of each token of `text`, cut (and counted) at the context."""
+        pieces, room = self._all_pieces(text), self.context - 2
+        if len(pieces) > room:
+            self.notices[f"texts truncated to {self.context} tokens"] += 1
+        return pieces[:room]
+
+    def _is_cut(self, text: str) -> bool:
+        return len(self._all_pieces(text)) > self.context - 2
+
+    def _all_pieces(self, text: str) -> list[tuple[int, int, int, int]]:
         pieces = []
         for index, match in enumerate(re.finditer(r"\[MASK\]|\w+|[^\w\s]", text)):
             word = match.group() if match.group() == self.mask_token else match.group().lower()
@@ -102,16 +129,17 @@ class _Network:
             for i, letter in enumerate(word):
                 token = self.ids.get(f"##{letter}" if i else letter, self.ids["[UNK]"])
                 pieces.append((token, match.start() + i, match.start() + i + 1, index))
-        room = self.context - 2
-        if len(pieces) > room:
-            self.notices[f"texts truncated to {self.context} tokens"] += 1
-        return pieces[:room]
+        return pieces
 
-    def _logprobs(self, context: Sequence[int]) -> Floats:
-        """(vocabulary,) log p of each token given the tokens around it."""
+    def _logprobs(self, context: Sequence[int], before: int | None = None, after: int | None = None) -> Floats:
+        """(vocabulary,) log p of each token given the tokens around it, two of them its neighbours."""
         seen = np.asarray(context, dtype=np.int64)
         mean = self.vectors_in[seen].mean(axis=0) if len(seen) else np.zeros(WIDTH)
         logits = self.bias + self.vectors_out @ mean + self.planted[seen].sum(axis=0)
+        if self.reads and before is not None:
+            logits = logits + self.neighbours[before]
+        if self.reads and after is not None:
+            logits = logits + self.neighbours[:, after]
         shifted = logits - logits.max()
         return np.asarray(shifted - np.log(np.exp(shifted).sum()))
 
@@ -143,7 +171,8 @@ class FakeMaskedLM(_Network):
         ids = [self.ids["[CLS]"], *(p[0] for p in pieces), self.ids["[SEP]"]]
         words = [-1, *(p[3] for p in pieces), -1]
         offsets = [(0, 0), *(p[1:3] for p in pieces), (0, 0)]
-        return Encoded(np.array(ids), np.array([w < 0 for w in words]), np.array(words), np.array(offsets))
+        special = np.array([w < 0 for w in words])
+        return Encoded(np.array(ids), special, np.array(words), np.array(offsets), self._is_cut(text))
 
     def masked_logprobs(self, queries: Sequence[MaskQuery]) -> list[Floats]:
         """As `FillsMask.masked_logprobs`."""
@@ -151,7 +180,8 @@ class FakeMaskedLM(_Network):
 
     def _around(self, ids: Sequence[int], position: int) -> Floats:
         """Log p at one position given every other one; masks say nothing."""
-        return self._logprobs([t for i, t in enumerate(ids) if i != position and t != self.mask_id])
+        others = [t for i, t in enumerate(ids) if i != position and t != self.mask_id]
+        return self._logprobs(others, ids[position - 1], ids[(position + 1) % len(ids)])
 
     def unmasked_logprobs(self, texts: Sequence[str]) -> list[UnmaskedScores]:
         """As `FillsMask.unmasked_logprobs`; attention is uniform."""
@@ -199,18 +229,22 @@ class FakeCausalLM(_Network):
 
     def token_logprobs(self, texts: Sequence[str]) -> list[TokenScores]:
         """As `ScoresText.token_logprobs`; the start token makes every token scorable."""
-        return [self._score(self._pieces(text)) for text in texts]
+        return [self._score(self._pieces(text), self._is_cut(text)) for text in texts]
 
-    def _score(self, pieces: Sequence[tuple[int, int, int, int]]) -> TokenScores:
+    def _score(self, pieces: Sequence[tuple[int, int, int, int]], cut: bool) -> TokenScores:
         ids = [p[0] for p in pieces]
-        logprobs = [self._logprobs(ids[:i])[token] for i, token in enumerate(ids)]
+        logprobs = [self._after(ids[:i])[token] for i, token in enumerate(ids)]
         offsets = np.array([p[1:3] for p in pieces], dtype=np.int64).reshape(-1, 2)
-        return TokenScores(np.array(ids, dtype=np.int64), np.array(logprobs, dtype=np.float64), offsets)
+        return TokenScores(np.array(ids, dtype=np.int64), np.array(logprobs, dtype=np.float64), offsets, cut)
 
     def token_statistics(self, texts: Sequence[str]) -> list[TokenStatistics]:
         """As `PredictsTokens.token_statistics`, in one pass from left to right."""
         rows = [[p[0] for p in self._pieces(text)] for text in texts]
-        return [self._statistics(ids, [self._logprobs(ids[:i]) for i in range(len(ids))]) for ids in rows]
+        return [self._statistics(ids, [self._after(ids[:i]) for i in range(len(ids))]) for ids in rows]
+
+    def _after(self, ids: Sequence[int]) -> Floats:
+        """Log p of what comes next."""
+        return self._logprobs(ids, ids[-1] if len(ids) else None)
 
     def next_token_logprobs(self, prefixes: Sequence[str], words: Sequence[str]) -> Floats:
         """As `ScoresText.next_token_logprobs`."""
@@ -221,7 +255,7 @@ class FakeCausalLM(_Network):
         seen = [p[0] for p in self._pieces(prefix)]
         total = 0.0
         for token, *_ in self._pieces(word):
-            total += float(self._logprobs(seen)[token])
+            total += float(self._after(seen)[token])
             seen.append(token)
         return total
 
@@ -232,7 +266,7 @@ class FakeCausalLM(_Network):
     def _generate(self, ids: list[int], max_new_tokens: int) -> str:
         written = []
         for _ in range(max_new_tokens):
-            token = int(self._logprobs(ids).argmax())
+            token = int(self._after(ids).argmax())
             ids.append(token)
             written.append(self.vocabulary[token])
         return " ".join(written)

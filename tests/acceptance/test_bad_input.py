@@ -9,6 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from auditkit.testing.fakes import WORDS
+
 from ..models.conftest import tiny_bert_masked_lm
 from .conftest import run
 
@@ -131,24 +133,26 @@ def test_a_wrong_dataset_costs_only_its_own_probe(auditkit):
 
 
 def test_texts_longer_than_the_context_are_counted_and_shown(auditkit):
-    long = "p9,The cook is " + "very " * 20 + "bad.,The cook is " + "very " * 20 + "good.,job,stereo\n"
-    Path("mine.csv").write_text(HEADER + ROWS + long)
+    words = [w for w in WORDS if len(w) > 2][20:40]
+    short = "".join(f"q{i},The {w} is bad.,The {w} is good.,job,stereo\n" for i, w in enumerate(words))
+    long = "p9,The cook is " + "very " * 99 + "bad.,The cook is " + "very " * 99 + "good.,job,stereo\n"
+    Path("mine.csv").write_text(HEADER + short + long)
     write(["stereotype_pairs: {data: mine.csv, methods: [metric]}"], model="acceptance_models:ShortContext")
     result = auditkit("run")
     assert result.code == 0
-    assert json.loads(REPORT.read_text())["runs"][0]["notices"] == {"texts truncated to 12 tokens": 2}
+    assert json.loads(REPORT.read_text())["runs"][0]["notices"] == {"texts truncated to 100 tokens": 2}
     assert "stereotype_pairs: ok" in result.err
-    assert "; 2 texts truncated to 12 tokens" in result.err
-    assert "texts truncated to 12 tokens: 2" in (OUT / "report.html").read_text()
+    assert "; 2 texts truncated to 100 tokens" in result.err
+    assert "texts truncated to 100 tokens: 2" in (OUT / "report.html").read_text()
 
 
 def test_a_blank_beyond_the_context_is_no_crash(auditkit):
-    prompt = "a " * 30 + "[MASK]"
+    prompt = "a " * 120 + "[MASK]"
     write([f"mask_fill: {{prompts: ['{prompt}']}}"], model="acceptance_models:ShortContext")
     assert auditkit("run").code == 3  # nothing at all was measured
     (run,) = json.loads(REPORT.read_text())["runs"]
     assert run["status"] == "skipped"
-    assert run["reason"].startswith("the model reads at most 12 tokens, too few for 'a a a")
+    assert run["reason"].startswith("the model reads at most 100 tokens, and every prompt is longer")
 
 
 def test_a_vocabulary_that_cannot_express_the_groups(auditkit):

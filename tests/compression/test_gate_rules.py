@@ -9,6 +9,8 @@ from auditkit.gate import evaluate
 from tests.compression.fragile import Scale, fragile_classifier, prune_all_but_the_large, texts
 from tests.privacy import tiny_models
 
+pytestmark = pytest.mark.usefixtures("believed")
+
 SAME = Scale(factor=1.0)
 
 

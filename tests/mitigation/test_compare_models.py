@@ -20,6 +20,8 @@ from auditkit.probes.base import ItemScore, ProbeResult
 from auditkit.rendering import html
 from tests.privacy import tiny_models
 
+pytestmark = pytest.mark.usefixtures("believed")
+
 LEARN = ["the nurse was tired", "a man was at work"]
 HELD = [f"the {a} {b} at {c}" for a in ("nurse", "doctor", "man") for b in ("was", "said") for c in ("work", "home")]
 

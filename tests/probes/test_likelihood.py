@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from auditkit.errors import MissingCapability
 from auditkit.models.masked_lm import MaskedLM
 from auditkit.probes.likelihood import continuation_logprobs, sentence_logprobs, spans
 from auditkit.testing import FakeCausalLM, FakeMaskedLM
@@ -80,11 +79,31 @@ def test_spans_finds_the_inside(before, inside, after, found):
     assert [model.vocabulary[i] for i in ids[start:stop]] == found
 
 
-def test_no_room_for_the_continuation_is_said():
-    with pytest.raises(MissingCapability, match="too few for the context 'she is a"):
-        continuation_logprobs(FakeMaskedLM(context=5), ["she is a good old"], [" nurse"])
-    with pytest.raises(MissingCapability, match="too short"):
-        continuation_logprobs(FakeCausalLM(context=5), ["she is a good old"], [" nurse"])
+@pytest.mark.parametrize("fake", [FakeMaskedLM, FakeCausalLM])
+def test_what_is_longer_than_the_model_reads_has_no_score_and_costs_the_others_nothing(fake):
+    model, whole = fake(context=6), fake()
+    contexts, words = ["she is a good old", "she is a"], [" nurse"] * 2
+    cut = continuation_logprobs(model, contexts, words)
+    assert np.isnan([cut.total[0], cut.mean[0]]).all()
+    assert cut.total[1] == continuation_logprobs(whole, contexts[1:], words[1:]).total[0]
+    # Here the last word alone is lost: what is left of the text has a score, which is not the text's.
+    texts = ["she is a good nurse", "she is a nurse"]
+    short = sentence_logprobs(model, texts)
+    assert np.isnan(short[0])
+    assert short[1] == sentence_logprobs(whole, texts[1:])[0]
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_a_score_that_is_not_finite_is_none(number):
+    class Broken(FakeCausalLM):
+        def token_logprobs(self, texts):
+            return [
+                replace(s, logprobs=s.logprobs + (number if "nurse" in t else 0))
+                for s, t in zip(super().token_logprobs(texts), texts, strict=True)
+            ]
+
+    assert np.isnan(sentence_logprobs(Broken(), ["the nurse", "the man"])).tolist() == [True, False]
+    assert np.isnan(continuation_logprobs(Broken(), ["the", "the"], [" nurse", " man"]).mean).tolist() == [True, False]
 
 
 def test_a_full_stop_that_is_another_token_when_alone_stays_outside_the_span():

@@ -115,8 +115,9 @@ def test_the_gap_of_a_planted_model(items, sign, gap):
 
 
 def test_what_is_planned_of_the_preference_is_what_is_measured(items):
-    result = winobias.WinoBias(null_items=5).measure(Resolves(0, items), np.random.default_rng(0))
-    measured = {m.id: (m.n, m.details["clusters"]) for m in result.measurements if m.id.endswith("/pronoun_preference")}
+    result = winobias.WinoBias(null_items=5).measure(Resolves(1, items), np.random.default_rng(0))
+    preferences = [m for m in result.measurements if m.id.endswith("/pronoun_preference")]
+    measured = {m.id: (m.details["left_out"]["of"], m.details["clusters"]) for m in preferences}
     assert {name: (p.n, p.clusters) for name, p in winobias.WinoBias().planned().items()} == measured
 
 
@@ -143,14 +144,17 @@ def test_masked_preference_is_the_ratio_of_the_pronouns(items):
         assert difference == pytest.approx(expected)
 
 
-def test_ties_count_half(items):
+def test_a_model_that_prefers_nothing_has_no_preference_of_a_half(items):
     class Indifferent(FakeCausalLM):
         def token_logprobs(self, texts):
             return [replace(s, logprobs=-np.ones(len(s.ids))) for s in super().token_logprobs(texts)]
 
     found = winobias.WinoBias(limit=20, null_items=4).measure(Indifferent(), np.random.default_rng(0)).measurements
+    for m in found:
+        assert m.status == "invalid", m.id
+        assert m.details["reason"] == "of 20 items 20 with neither side preferred; at most 5% may say nothing"
     m = next(m for m in found if m.id == "winobias/type1/pronoun_preference")
-    assert (m.value, m.details["p_value"], m.details["validity"]["tie_rate"]) == (50, 1, 1)
+    assert m.details["validity"]["tie_rate"] == 1
     assert m.details["sample"] == "20 of 50 pairs"
 
 
