@@ -23,6 +23,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from auditkit import rare_events
 from auditkit.errors import DataError, UnknownName
 from auditkit.measurement import Interval
 from auditkit.wild_bootstrap import WildClusterTest
@@ -139,7 +140,8 @@ def cluster_bootstrap(
     """Interval of a mean, or of a slope on `x`, when items of one cluster are not independent of each other.
 
     Resampling whole clusters and taking percentiles covers far less than its level with few or unequal clusters.
-    This is the wild cluster bootstrap-t: the interval holds every value that its test does not reject.
+    This is the wild cluster bootstrap-t: the interval holds every value that its test does not reject. Where fewer than
+    thirty clusters differ from all the others it is widened to Wilson's (see `rare_events`).
 
     Args:
         values: (n,) one number per item.
@@ -165,7 +167,10 @@ def cluster_bootstrap(
     if test.error == 0:
         return _of_equal_clusters(test, bounds, level)
     floor, ceiling = bounds or (-math.inf, math.inf)
-    low, high = max(floor, test.end(-1, 1 - level)), min(ceiling, test.end(1, 1 - level))
+    low, high = test.end(-1, 1 - level), test.end(1, 1 - level)
+    if covariate is None and (rare := rare_events.ends(y, group, (floor, ceiling), level)):
+        low, high = min(low, rare[0]), max(high, rare[1])
+    low, high = max(floor, low), min(ceiling, high)
     if not (math.isfinite(low) and math.isfinite(high)):
         raise DataError(f"cluster_bootstrap: {test.clusters} clusters are too few to bound the interval; give bounds")
     return Interval(low, high, level, f"wild cluster bootstrap-t, {test.clusters} clusters, {resamples} resamples")

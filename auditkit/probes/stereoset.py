@@ -37,6 +37,7 @@ from auditkit.probes.likelihood import LIKELIHOOD_MODEL, continuation_logprobs
 METHOD = "share of comparisons won by mean log-probability per token, averaged over target terms (n counts the terms)"
 Z95, Z975 = (NormalDist().inv_cdf((1 + level) / 2) for level in (0.95, 0.975))
 EDGE = 721  # points of an ellipse: every half degree
+ENOUGH = 12  # terms; of fewer the correlation of LMS and SS is mostly noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def icat_interval(terms: Mapping[str, tuple[float, float]], rng: np.random.Gener
         for values in columns
     ]
     shrink = 1.0 if 50 in wide[1] else Z95 / Z975
-    varied = bool(np.ptp(columns, axis=1).all())
+    varied = len(terms) >= ENOUGH and bool(np.ptp(columns, axis=1).all())
     together = float(np.corrcoef(columns)[0, 1]) if varied else 0.0
     turn = np.linspace(0, 2 * math.pi, EDGE)
     directions = np.cos(turn), together * np.cos(turn) + math.sqrt(max(0.0, 1 - together**2)) * np.sin(turn)
