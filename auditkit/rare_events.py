@@ -50,15 +50,26 @@ def ends(y: Floats, group: Ints, bounds: tuple[float, float], level: float) -> t
     return mean - math.hypot(above.nearer, below.farther), mean + math.hypot(above.farther, below.nearer)
 
 
+def of_changes(won: int, lost: int, n: int, level: float) -> tuple[float, float]:
+    """How far below and above its estimate the change of a share may lie, of n answers with `won` and `lost` ones."""
+    up, down = _wilson(won / n, n, level), _wilson(lost / n, n, level)
+    return math.hypot(up.nearer, down.farther), math.hypot(up.farther, down.nearer)
+
+
 def _part(distance: Floats, group: Ints, farthest: float, level: float) -> _Part:
     if farthest <= 0:  # the commonest value is the last possible one
         return _Part(0.0, 0.0)
     share = float(distance.mean()) / farthest
     errors = np.bincount(group, distance / farthest - share)
     variance = float(errors @ errors) / len(distance) ** 2
-    trials = share * (1 - share) / variance if variance > 0 else float(group.max() + 1)
+    found = _wilson(share, share * (1 - share) / variance if variance > 0 else float(group.max() + 1), level)
+    return _Part(farthest * found.nearer, farthest * found.farther)
+
+
+def _wilson(share: float, trials: float, level: float) -> _Part:
+    """Of a share; the number of trials need not be whole."""
     z = NormalDist().inv_cdf((1 + level) / 2)
     shrink = 1 + z * z / trials
     centre = (share + z * z / (2 * trials)) / shrink
     half = z / shrink * math.sqrt(share * (1 - share) / trials + (z / (2 * trials)) ** 2)
-    return _Part(farthest * max(0.0, share - centre + half), farthest * (centre + half - share))
+    return _Part(max(0.0, share - centre + half), max(0.0, centre + half - share))
