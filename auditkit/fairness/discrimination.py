@@ -76,7 +76,7 @@ def area_difference(groups: list[GroupDiscrimination]) -> Gap | None:
     low, high = (np.array([getattr(g.interval, end) for g in compared], dtype=np.float64) for end in ("low", "high"))
     bounds = bootstrap.Bounds(_stretched(values, low, factor), _stretched(values, high, factor))
     least, most = bootstrap.difference_interval(values, bounds)
-    method = "jointly valid pairwise DeLong intervals (Bonferroni)"
+    method = "jointly valid pairwise intervals of the areas (Bonferroni)"
     return Gap(float(values.max() - values.min()), Interval(least, most, method=method))
 
 
