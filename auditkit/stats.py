@@ -7,7 +7,7 @@
     several tests        holm (any false alarm), benjamini_hochberg (share of false alarms)
     "no difference"      tost, never a large p-value
     what n can find      minimum_detectable_effect
-    two scores           spearman, correlation_interval; correlation_difference for two models on the same items
+    two scores           spearman; how sure a correlation is, and a change of it, stands in auditkit.correlations
 
 Everything random takes a generator, so that a number can be repeated.
 """
@@ -23,6 +23,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from auditkit import rare_events
 from auditkit.errors import DataError, UnknownName
 from auditkit.measurement import Interval
 from auditkit.wild_bootstrap import WildClusterTest
@@ -139,7 +140,8 @@ def cluster_bootstrap(
     """Interval of a mean, or of a slope on `x`, when items of one cluster are not independent of each other.
 
     Resampling whole clusters and taking percentiles covers far less than its level with few or unequal clusters.
-    This is the wild cluster bootstrap-t: the interval holds every value that its test does not reject.
+    This is the wild cluster bootstrap-t: the interval holds every value that its test does not reject. Where fewer than
+    thirty clusters differ from all the others it is widened to Wilson's (see `rare_events`).
 
     Args:
         values: (n,) one number per item.
@@ -165,7 +167,10 @@ def cluster_bootstrap(
     if test.error == 0:
         return _of_equal_clusters(test, bounds, level)
     floor, ceiling = bounds or (-math.inf, math.inf)
-    low, high = max(floor, test.end(-1, 1 - level)), min(ceiling, test.end(1, 1 - level))
+    low, high = test.end(-1, 1 - level), test.end(1, 1 - level)
+    if covariate is None and (rare := rare_events.ends(y, group, (floor, ceiling), level)):
+        low, high = min(low, rare[0]), max(high, rare[1])
+    low, high = max(floor, low), min(ceiling, high)
     if not (math.isfinite(low) and math.isfinite(high)):
         raise DataError(f"cluster_bootstrap: {test.clusters} clusters are too few to bound the interval; give bounds")
     return Interval(low, high, level, f"wild cluster bootstrap-t, {test.clusters} clusters, {resamples} resamples")
@@ -344,49 +349,6 @@ def spearman(a: npt.ArrayLike, b: npt.ArrayLike) -> float | None:
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return None
     return float(stats.spearmanr(first, second).statistic)
-
-
-def correlation_interval(r: float, n: int, *, level: float = 0.95) -> Interval:
-    """Interval of Pearson's r over n independent pairs by Fisher's z transformation (Fisher, 1921).
-
-    Raises:
-        DataError: n < 4, or r outside [-1, 1].
-    """
-    if n < 4 or not -1 <= r <= 1:
-        raise DataError(f"correlation_interval: r={r} over n={n}; expected r in [-1, 1] and at least 4 pairs")
-    half = NormalDist().inv_cdf((1 + level) / 2) / math.sqrt(n - 3)
-    z = math.atanh(max(min(r, 1 - 1e-15), -1 + 1e-15))
-    return Interval(math.tanh(z - half), math.tanh(z + half), level, f"Fisher z interval, n={n}")
-
-
-def correlation_difference(a: float, b: float, a_with_b: float, n: int, *, level: float = 0.95) -> Interval:
-    """Interval of r_b - r_a, the correlations of two models' scores with the same x over the same independent items.
-
-    The intervals of both by Fisher's z, put together with what the scores have in common (Zou, 2007, Psychological
-    Methods 12(4), overlapping correlations). Like Fisher's it takes the spread of the scores to be the same for all x:
-    where it grows with the distance from the mean of x, 95 % cover about 91 %.
-
-    Args:
-        a: r_a, of the first model's scores with x.
-        b: r_b, of the second model's.
-        a_with_b: the correlation of the two models' scores.
-        n: the number of items.
-        level: the confidence level.
-
-    Raises:
-        DataError: n < 4, or r_a or r_b not inside (-1, 1).
-    """
-    if n < 4 or not max(abs(a), abs(b)) < 1 or not abs(a_with_b) <= 1:
-        raise DataError(f"correlation_difference: {a}, {b} and {a_with_b} over n={n}; expected r in (-1, 1), n > 3")
-    of_a, of_b = correlation_interval(a, n, level=level), correlation_interval(b, n, level=level)
-    rest = 1 - a * a - b * b - a_with_b**2
-    common = ((a_with_b - a * b / 2) * rest + a_with_b**3) / ((1 - a * a) * (1 - b * b))
-
-    def half(first: float, second: float) -> float:
-        return math.sqrt(max(0.0, first**2 + second**2 - 2 * common * first * second))
-
-    low, high = b - a - half(b - of_b.low, of_a.high - a), b - a + half(of_b.high - b, a - of_a.low)
-    return Interval(low, high, level, f"Zou interval of two dependent correlations, n={n}")
 
 
 def _of_equal_clusters(test: WildClusterTest, bounds: tuple[float, float] | None, level: float) -> Interval:

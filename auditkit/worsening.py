@@ -165,18 +165,14 @@ def paired_interval(a: Floats, b: Floats, items: pd.DataFrame, m: Measurement, r
     Raises:
         DataError: too few items, scores without spread, or a correlation over items that share a cluster.
     """
-    import numpy as np
-
     from auditkit import stats
+    from auditkit.correlations import correlation_difference
 
     if not m.is_correlation or (a == b).all():
         return stats.paired_bootstrap(a, b, clusters=items["cluster"].to_numpy(), x=covariate(items), rng=rng)
     if not items["cluster"].is_unique:
         raise DataError("correlations are compared over independent items only, and some of these share a cluster")
-    if not (np.ptp(a) and np.ptp(b)):
-        raise DataError("a score that is the same for every item has no correlation")
-    r = np.corrcoef([a, b, items["x"].to_numpy(dtype=float)])
-    return stats.correlation_difference(float(r[0, 2]), float(r[1, 2]), float(r[0, 1]), len(items))
+    return correlation_difference(items["x"].to_numpy(dtype=float), a, b)
 
 
 def covariate(items: pd.DataFrame) -> Floats | None:

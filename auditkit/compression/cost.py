@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from auditkit.compression.backends import timed
@@ -22,7 +23,7 @@ from auditkit.models.sentence_encoder import SentenceEncoder
 from auditkit.models.weights import plain_tensors
 
 T = TypeVar("T")
-RESAMPLES = 2000
+FEWEST_PAIRS = 6
 SAMPLE_SECONDS = 0.005
 
 
@@ -35,7 +36,7 @@ class Latency:
         seconds: median of the model.
         dense_seconds: median of the dense model, run in turn with it.
         speedup: median of dense / compressed over the pairs; above 1 is faster.
-        interval: of `speedup`, by the bootstrap of the pairs.
+        interval: of `speedup`, by the order statistics of the pairs.
         pairs: how many there were.
         clock: "processor", seconds of the process on the CPU, which a busy machine lengthens little; or "wall".
     """
@@ -111,7 +112,6 @@ def latency(
     *,
     batch_sizes: Sequence[int] = (1, 8),
     pairs: int = 21,
-    rng: np.random.Generator,
 ) -> tuple[Latency, ...]:
     """Time forward passes of two models over the same batches, in turn, so that both meet the same moments.
 
@@ -121,14 +121,15 @@ def latency(
         texts: the first `batch` of them are the batch, repeated where there are fewer.
         batch_sizes: texts in a batch.
         pairs: passes of each model.
-        rng: draws the bootstrap.
 
     Raises:
-        InputError: no texts, or fewer than 3 pairs.
+        InputError: no texts, or fewer than 6 pairs.
     """
-    if not texts or pairs < 3:
-        raise InputError(f"latency over {len(texts)} texts and {pairs} pairs; expected at least 1 text and 3 pairs")
-    return tuple(_latency(model, dense, _batch(texts, size), pairs, rng) for size in batch_sizes)
+    if not texts or pairs < FEWEST_PAIRS:
+        raise InputError(
+            f"latency over {len(texts)} texts and {pairs} pairs; expected at least 1 text and {FEWEST_PAIRS} pairs"
+        )
+    return tuple(_latency(model, dense, _batch(texts, size), pairs) for size in batch_sizes)
 
 
 def spent(run: Callable[[], T]) -> tuple[T, Spent]:
@@ -185,7 +186,7 @@ def _batch(texts: Sequence[str], size: int) -> list[str]:
     return [texts[i % len(texts)] for i in range(size)]
 
 
-def _latency(model: Any, dense: Any, batch: list[str], pairs: int, rng: np.random.Generator) -> Latency:
+def _latency(model: Any, dense: Any, batch: list[str], pairs: int) -> Latency:
     runs = [_forward(which, batch) for which in (dense, model)]
     device = next(model.module.parameters()).device
     with torch.inference_mode():
@@ -193,13 +194,23 @@ def _latency(model: Any, dense: Any, batch: list[str], pairs: int, rng: np.rando
             run()
         times = np.array([[timed(run, device) for run in runs] for _ in range(pairs)])  # (pairs, 2)
     ratios = times[:, 0] / times[:, 1]
-    medians = np.median(ratios[rng.integers(pairs, size=(RESAMPLES, pairs))], axis=1)
-    low, high = np.quantile(medians, [0.025, 0.975])
     dense_seconds, seconds = np.median(times, axis=0).tolist()
-    speedup = float(np.median(ratios))
-    interval = Interval(float(min(low, speedup)), float(max(high, speedup)), 0.95, "paired bootstrap")
+    speedup, interval = float(np.median(ratios)), median_interval(ratios)
     clock = "processor" if device.type == "cpu" else "wall"
     return Latency(len(batch), seconds, dense_seconds, speedup, interval, pairs, clock)
+
+
+def median_interval(values: npt.NDArray[np.float64]) -> Interval:
+    """Of the median, for any distribution: the order statistics of a sign test (Conover, 1999, section 3.2).
+
+    The bootstrap of 21 values covers 92 %. Below six values no interval covers 95.
+    """
+    from scipy.stats import binom
+
+    n = len(values)
+    outside = max(1, int(binom.ppf(0.025, n, 0.5)))  # P(fewer of n lie on one side of the median) is 0.025 at most
+    ordered = np.sort(values)
+    return Interval(float(ordered[outside - 1]), float(ordered[n - outside]), method=f"order statistics, {n} pairs")
 
 
 def _forward(model: Any, batch: list[str]) -> Callable[[], Any]:

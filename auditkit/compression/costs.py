@@ -64,8 +64,7 @@ def add_speedups(
         What a reader must see beside the point: that it is slower, or no smaller, than the dense model.
     """
     flags = []
-    rng = findings.rng("speedup")
-    for found in cost.latency(point, dense, texts, batch_sizes=batch_sizes, rng=rng):
+    for found in cost.latency(point, dense, texts, batch_sizes=batch_sizes):
         details = {"seconds": found.seconds, "dense_seconds": found.dense_seconds, "clock": found.clock}
         findings.add(
             f"speedup_batch_{found.batch}", found.speedup, interval=found.interval, n=found.pairs, source=SOURCE,

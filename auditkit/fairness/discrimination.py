@@ -1,7 +1,8 @@
 """How well the score tells positives from negatives within each group: its ROC, and the area under it.
 
 A score can be equally calibrated everywhere and still rank the people of one group at random. The area says how often a
-positive is scored above a negative of the same group (Hanley & McNeil 1982); its interval is DeLong's (1988).
+positive is scored above a negative of the same group (Hanley & McNeil 1982); its interval is
+the wider of DeLong's (1988) and Newcombe's (2006).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class GroupDiscrimination:
         positives: how many people have the positive outcome.
         negatives: how many have not.
         area: under the curve; None where fewer than two have either outcome.
-        interval: of the area; None where fewer than 30 have either outcome: of 10 positives DeLong's covers 90 %.
+        interval: of the area; None where fewer than 30 have either outcome, as the group is too small to be compared.
         fpr: false positive rates, evenly spaced from 0 to 1.
         tpr: the true positive rate at each.
     """
@@ -76,7 +77,7 @@ def area_difference(groups: list[GroupDiscrimination]) -> Gap | None:
     low, high = (np.array([getattr(g.interval, end) for g in compared], dtype=np.float64) for end in ("low", "high"))
     bounds = bootstrap.Bounds(_stretched(values, low, factor), _stretched(values, high, factor))
     least, most = bootstrap.difference_interval(values, bounds)
-    method = "jointly valid pairwise DeLong intervals (Bonferroni)"
+    method = "jointly valid pairwise intervals of the areas (Bonferroni)"
     return Gap(float(values.max() - values.min()), Interval(least, most, method=method))
 
 

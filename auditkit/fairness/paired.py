@@ -15,13 +15,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from auditkit import rare_events
 from auditkit.errors import DataError
 from auditkit.fairness import metrics
 from auditkit.fairness.bootstrap import LARGEST_CRITICAL, RESAMPLES, resample
 from auditkit.fairness.groups import Gap
 from auditkit.fairness.metrics import METRICS, SMALL_CELL, Floats, Ints
 from auditkit.fairness.people import Bools, Partition
-from auditkit.measurement import Interval
+from auditkit.measurement import LEVEL, Interval
 
 Z = NormalDist().inv_cdf(0.975)
 
@@ -163,20 +164,24 @@ def _groups(metric: str, partition: Partition, counts: Ints, found: _Rates) -> t
     for i, group in enumerate(partition.groups):
         n, (before, after) = int(found.trials[:, i].min()), found.values[:, i].tolist()
         change, reach = after - before, Z * float(errors[i])
+        below = above = reach
+        if fixed and reach > 0:  # few changed decisions do not show how many there may be
+            rare = rare_events.of_changes(int(only_after[i]), int(only_before[i]), n, LEVEL)
+            below, above = max(below, rare[0]), max(above, rare[1])
         rows.append(
             GroupChange(
                 group=group,
                 n=n,
                 before=before if found.trials[0, i] else None,
                 after=after if found.trials[1, i] else None,
-                interval=Interval(change - reach, change + reach, method=_METHOD) if n else None,
+                interval=Interval(change - below, change + above, method=_METHOD) if n else None,
                 p_value=float(p_values[i]) if fixed and n else None,
             )
         )
     return tuple(rows)
 
 
-_METHOD = "normal, standard error from multinomial resamples of both models' joint counts"
+_METHOD = "the wider of normal, from multinomial resamples of both models' joint counts, and Wilson, of the changes"
 
 
 def _errors(found: _Rates) -> Floats:

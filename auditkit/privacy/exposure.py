@@ -24,6 +24,7 @@ from auditkit.errors import DataError, MissingCapability
 from auditkit.models.protocols import FillsMask, Floats, ScoresText
 from auditkit.privacy.canaries import CandidateSpace
 from auditkit.probes.likelihood import sentence_logprobs
+from auditkit.stats import clopper_pearson
 
 MAX_EXACT = 1_000_000
 SAMPLES = 10_000
@@ -41,6 +42,8 @@ class Exposures:
     Attributes:
         values: (n,) in bits, from 0 to log2 |R|.
         errors: (n,) their standard errors in bits, from drawing the sample anew by bootstrap; 0 where exact.
+        ends: (n, 2) between what the exposure of each lies at 95 %, whatever the candidates' distribution; twice the
+            value where exact.
         exact: whether every candidate was ranked.
         candidates: how many were scored.
         fit_p_value: Kolmogorov-Smirnov p-value of the fitted skew-normal; None where exact. The fit is to the same
@@ -49,6 +52,7 @@ class Exposures:
 
     values: Floats
     errors: Floats
+    ends: Floats
     exact: bool
     candidates: int
     fit_p_value: float | None = None
@@ -86,7 +90,8 @@ def exact_exposure(model: ScoresText | FillsMask, space: CandidateSpace, secrets
     wanted = set(secrets)
     place = {candidate: i for i, candidate in enumerate(space.candidates()) if candidate in wanted}
     ranks = rank(scores[[place[secret] for secret in secrets]], scores)
-    return Exposures(math.log2(space.size) - np.log2(ranks), np.zeros(len(ranks)), True, space.size)
+    values = math.log2(space.size) - np.log2(ranks)
+    return Exposures(values, np.zeros(len(ranks)), np.stack([values, values], axis=1), True, space.size)
 
 
 def estimated_exposure(
@@ -117,7 +122,7 @@ def estimated_exposure(
     again = skew_normal(np.stack([rng.choice(drawn, size=samples) for _ in range(resamples)]))
     errors = np.std([_bits_below(own, SkewNormal(*row), space) for row in zip(*again, strict=True)], axis=0, ddof=1)
     p = float(stats.kstest(drawn, stats.skewnorm(fit.shape, fit.location, fit.scale).cdf).pvalue)
-    return Exposures(_bits_below(own, fit, space), errors, False, samples, p)
+    return Exposures(_bits_below(own, fit, space), errors, _ends(own, drawn, space), False, samples, p)
 
 
 def rank(scores: Floats, candidates: Floats) -> Floats:
@@ -159,6 +164,19 @@ def _bits_below(perplexity: Floats, fit: SkewNormal, space: CandidateSpace) -> F
 
     share = stats.skewnorm.cdf(perplexity, fit.shape, fit.location, fit.scale)
     return np.asarray(-np.log2(np.clip(share, 2.0**-space.bits, 1)), dtype=np.float64)
+
+
+def _ends(own: Floats, drawn: Floats, space: CandidateSpace) -> Floats:
+    """(n, 2) bits, from how many of the sample are at least as likely: Clopper & Pearson's interval of that share.
+
+    The standard error of the fit says how the sample varies, not how far the tail of the candidates is from that of a
+    skew-normal: at 13 bits the fit is 1.5 bits off, and 1.96 of its standard errors hold the truth in 15 to 54 %. Of
+    a canary that is likelier than all of the sample only a lower end is known; the upper one is log2 |R|.
+    """
+    counts = (drawn <= own[:, None] + TIE).sum(axis=1).tolist()
+    shares = [clopper_pearson(k, len(drawn)) for k in counts]
+    bits = [[-math.log2(end) if end > 0 else math.inf for end in (share.high, share.low)] for share in shares]
+    return np.clip(np.array(bits), 0.0, space.bits)
 
 
 def _logprobs(model: ScoresText | FillsMask, space: CandidateSpace, secrets: Iterable[str], n: int) -> Floats:

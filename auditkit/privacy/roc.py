@@ -1,13 +1,15 @@
 """ROC, its area, and the TPR at a small FPR, each with an interval.
 
-A high score means "member". The area's interval is DeLong's (1988). That of a TPR holds for any sample size and any
-distribution: the threshold is itself an estimate, from the non-members, so its own interval is part of the sum.
+A high score means "member". The area's interval is the wider one of DeLong's (1988) and Newcombe's (2006). That of a
+TPR holds for any sample size and any distribution: the threshold is itself an estimate, from the non-members, so its
+own interval is part of the sum.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -81,11 +83,16 @@ def roc(members: Floats, nonmembers: Floats) -> Roc:
 
 
 def auc(members: Floats, nonmembers: Floats, *, level: float = 0.95, variance_factor: float = 1.0) -> Auc:
-    """Area under the ROC with DeLong's (1988) variance, on the logit scale (Pepe, 2003, section 5.2.5).
+    """Area under the ROC; its interval is the wider one, on either side, of DeLong's and Newcombe's.
 
-    The quantile is Student's with Welch's degrees of freedom. Where the samples do not overlap at all, or all scores
-    are equal, that variance is 0, which nobody should believe; then min(m, n) disjoint pairs of a member and a
-    non-member are independent trials, and the interval is Clopper & Pearson's.
+    DeLong's (1988) variance, on the logit scale (Pepe, 2003, section 5.2.5) and with Student's quantile at Welch's
+    degrees of freedom, assumes nothing of the scores. But where members and non-members hardly overlap, few scores say
+    how much they do, and it covers 70 to 92 % (area .97, 30 members). Newcombe's method 5 (2006, Statistics in Medicine
+    25(4)) takes the variance from the area and the sizes alone, and so assumes that both sides spread alike.
+
+    Where the samples do not overlap at all, or all scores are equal, DeLong's variance is 0, which nobody should
+    believe; then min(m, n) disjoint pairs of a member and a non-member are independent trials, and the interval is
+    Clopper & Pearson's.
 
     Args:
         members: (m,) scores, m >= 2.
@@ -93,25 +100,21 @@ def auc(members: Floats, nonmembers: Floats, *, level: float = 0.95, variance_fa
         level: the confidence level.
         variance_factor: inflates the variance where the scores are not independent of each other.
     """
-    from scipy.stats import t
-
     over, under = placements(members, nonmembers)
     m, n, area = len(over), len(under), float(over.mean())
     total = m + n
     contributions = np.concatenate([area + total / m * (over - area), area + total / n * (under - area)])
-    parts = np.array([over.var(ddof=1) / m, under.var(ddof=1) / n])
-    variance = variance_factor * float(parts.sum())
+    parts = variance_factor * np.array([over.var(ddof=1) / m, under.var(ddof=1) / n])
     # Rounding leaves 1e-33 where every placement is the same.
-    if variance < 1e-20 or area in (0.0, 1.0):
+    if parts.sum() < 1e-20 or area in (0.0, 1.0):
         pairs = min(m, n)
         exact = stats.clopper_pearson(round(area * pairs), pairs, level=level)
         return Auc(area, Interval(min(exact.low, area), max(exact.high, area), level, exact.method), contributions)
-    freedom = parts.sum() ** 2 / (parts**2 / [m - 1, n - 1]).sum()
-    half = float(t.ppf((1 + level) / 2, freedom)) * math.sqrt(variance) / (area * (1 - area))
-    centre = math.log(area / (1 - area))
+    both = _delong(area, parts, (m, n), level), _newcombe(area, (m, n), variance_factor, level)
     inflated = "" if variance_factor == 1 else f", variance times {variance_factor:g}"
-    method = f"DeLong, logit scale{inflated}, {m} members and {n} non-members"
-    return Auc(area, Interval(_logistic(centre - half), _logistic(centre + half), level, method), contributions)
+    method = f"the wider of DeLong, logit scale, and Newcombe{inflated}, {m} members and {n} non-members"
+    low, high = min(i[0] for i in both), max(i[1] for i in both)
+    return Auc(area, Interval(low, high, level, method), contributions)
 
 
 def tpr_at_fpr(members: Floats, nonmembers: Floats, fpr: float, *, level: float = 0.95) -> TprAtFpr:
@@ -153,6 +156,30 @@ def placements(members: Floats, nonmembers: Floats) -> tuple[Floats, Floats]:
     return (ranks[:m] - rankdata(members)) / n, 1 - (ranks[m:] - rankdata(nonmembers)) / m
 
 
+def _delong(area: float, parts: Floats, sizes: tuple[int, int], level: float) -> tuple[float, float]:
+    """Ends on the logit scale; `parts` are what members and non-members add to the variance."""
+    from scipy.special import expit, logit, stdtrit
+
+    freedom = parts.sum() ** 2 / (parts**2 / (np.array(sizes) - 1)).sum()
+    half = stdtrit(freedom, (1 + level) / 2) * math.sqrt(parts.sum()) / (area * (1 - area))
+    return float(expit(logit(area) - half)), float(expit(logit(area) + half))
+
+
+def _newcombe(area: float, sizes: tuple[int, int], factor: float, level: float) -> tuple[float, float]:
+    """The areas that lie just within reach of the estimate, by the variance that they themselves would give it."""
+    from scipy.optimize import brentq
+
+    m, n = sizes
+    z, others = NormalDist().inv_cdf((1 + level) / 2), (m + n) / 2 - 1
+
+    def beyond(true: float) -> float:
+        """Above 0 where `true` is rejected; the variance is Hanley & McNeil's (1982), of exponential scores."""
+        correlated = 1 + others * ((1 - true) / (2 - true) + true / (1 + true))
+        return (area - true) ** 2 - z * z * factor * true * (1 - true) * correlated / (m * n)
+
+    return float(brentq(beyond, 0.0, area)), float(brentq(beyond, area, 1.0))
+
+
 def _threshold_interval(nonmembers: Floats, fpr: float, level: float) -> tuple[float, float]:
     """Thresholds above and below the true one, each wrong with probability (1 - level) / 4 at most; may be infinite.
 
@@ -189,7 +216,3 @@ def _minimum_detectable_tpr(m: int, fpr: float, level: float, power: float = 0.8
 def _no_lower_bound(n: int, fpr: float, level: float) -> str:
     needed = math.ceil(math.log((1 - level) / 4) / math.log1p(-fpr))
     return f"n is small: with {n} non-members the lower end is 0 whatever the attack; a positive one needs {needed}"
-
-
-def _logistic(x: float) -> float:
-    return 1 / (1 + math.exp(-x))

@@ -206,9 +206,8 @@ class _Kind:
 
     def _max(self) -> Measurement:
         at = max(self.inside, key=lambda i: self.found.values[i])
-        value, error = float(self.found.values[at]), float(self.found.errors[at])
-        how = "exact rank" if self.found.exact else "value +- 1.96 standard errors of the estimate"
-        low, high = max(0.0, value - 1.96 * error), min(self.space.bits, value + 1.96 * error)
+        value, (low, high) = float(self.found.values[at]), self.found.ends[at].tolist()
+        how = "exact rank" if self.found.exact else "Clopper-Pearson of the sampled candidates at least as likely"
         return Measurement(
             id=self._id("max"), value=value, interval=Interval(min(low, value), max(high, value), method=how),
             n=len(self.inside), unit="bits", method=f"largest over the inserted canaries; {self._method}",

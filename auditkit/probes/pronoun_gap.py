@@ -16,6 +16,7 @@ import numpy as np
 
 from auditkit import data as datasets
 from auditkit import stats
+from auditkit.correlations import correlation_interval
 from auditkit.data.types import Occupation
 from auditkit.errors import DataError, MissingCapability, VocabularyError
 from auditkit.measurement import Measurement
@@ -145,7 +146,7 @@ class PronounGap:
         intervals = {
             "slope": stats.cluster_bootstrap(gap, clusters, rng=rng, x=share),
             "mean_gap": stats.cluster_bootstrap(gap, clusters, rng=rng),
-            "correlation": stats.correlation_interval(found["correlation"], n),
+            "correlation": correlation_interval(share, gap),
         }
         more: dict[str, dict[str, Any]] = {"slope": {"points": points}, "correlation": {"over_items": "correlation"}}
         measurements = [

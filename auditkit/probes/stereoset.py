@@ -13,6 +13,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any, ClassVar
 
 import numpy as np
@@ -35,6 +36,9 @@ from auditkit.probes.evidence import (
 from auditkit.probes.likelihood import LIKELIHOOD_MODEL, continuation_logprobs, whole
 
 METHOD = "share of comparisons won by mean log-probability per token, averaged over target terms (n counts the terms)"
+Z95, Z975 = (NormalDist().inv_cdf((1 + level) / 2) for level in (0.95, 0.975))
+EDGE = 721  # points of an ellipse: every half degree
+ENOUGH = 12  # terms; of fewer the correlation of LMS and SS is mostly noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +97,29 @@ def score(items: Sequence[ContextAssociation], scores: Mapping[str, float]) -> S
 
 
 def icat_interval(terms: Mapping[str, tuple[float, float]], rng: np.random.Generator) -> Interval:
-    """Interval of ICAT over target terms, from intervals of LMS and SS that hold jointly (Bonferroni).
+    """Interval of ICAT over target terms: its least and largest value at the edge of what LMS and SS may be.
 
-    ICAT has its maximum in the middle of SS; resampling it directly can only lower it there, and covers too little.
+    The edge is an ellipse through the ends of the intervals of both (Zou & Donner, 2008, Statistics in Medicine 27). At
+    95 % that is right where ICAT rises or falls with SS alone. At SS 50 it has its peak, and an interval of SS that
+    misses 50 on either side puts ICAT too low: there the ends are those of 97.5 %.
     """
-    lms, ss = (
+    columns = np.array(list(terms.values())).T
+    wide = [
         stats.cluster_bootstrap(values, np.arange(len(values)), bounds=(0, 100), level=0.975, rng=rng)
-        for values in np.array(list(terms.values())).T
+        for values in columns
+    ]
+    shrink = 1.0 if 50 in wide[1] else Z95 / Z975
+    varied = len(terms) >= ENOUGH and bool(np.ptp(columns, axis=1).all())
+    together = float(np.corrcoef(columns)[0, 1]) if varied else 0.0
+    turn = np.linspace(0, 2 * math.pi, EDGE)
+    directions = np.cos(turn), together * np.cos(turn) + math.sqrt(max(0.0, 1 - together**2)) * np.sin(turn)
+    lms, ss = (
+        centre + shrink * np.where(d > 0, d * (i.high - centre), d * (centre - i.low))
+        for centre, i, d in zip(columns.mean(axis=1), wide, directions, strict=True)
     )
-    ends = [float(icat(100.0, end)) / 100 for end in (ss.low, ss.high)]
-    best = 1.0 if 50 in ss else max(ends)
-    return Interval(lms.low * min(ends), lms.high * best, method="from 97.5 % intervals of LMS and SS (Bonferroni)")
+    found = np.append(icat(lms, ss), icat(*columns.mean(axis=1)))
+    method = "ellipse through the intervals of LMS and SS (Zou & Donner)"
+    return Interval(float(found.min()), float(found.max()), method=method)
 
 
 def fillers(item: ContextAssociation) -> list[tuple[str, str, str]]:

@@ -222,3 +222,24 @@ def test_bad_input_is_refused(memorised):
     long = planted.chosen_format("##", context="x" * 40)
     with pytest.raises(MissingCapability, match="reads only the first 32 of the 42 characters"):
         exact_exposure(memorised, long, ["11"])
+
+
+def test_the_ends_hold_the_exact_value_where_the_fit_does_not():
+    """-log2 of the true share is 0.5, 7.8 and 13.2 bits; the fit is 1.5 bits below the last."""
+    space = planted.chosen_format("###-##-####", context=CONTEXT)
+    secrets = ["555-55-5555", "222-22-2222", "111-11-1112"]
+    truth = np.array([-math.log2(exact_share(-digits_weighted(s))) for s in secrets])
+    held, by_fit = [], []
+    for seed in range(60):
+        found = estimated_exposure(
+            Prescribed(digits_weighted), space, secrets, rng=np.random.default_rng(seed), samples=500, resamples=20
+        )
+        held.append((found.ends[:, 0] <= truth) & (truth <= found.ends[:, 1]))
+        by_fit.append(np.abs(found.values - truth) <= 1.96 * found.errors)
+    assert np.mean(held, axis=0).min() >= 0.95 - 2.5 * math.sqrt(0.05 * 0.95 / 60)
+    assert np.mean(by_fit, axis=0)[-1] < 0.8  # the positive control
+
+
+def test_an_exact_rank_has_no_width(memorised):
+    found = exact_exposure(memorised, SPACE, ["48-1"])
+    assert found.ends.tolist() == [[found.values[0]] * 2]
