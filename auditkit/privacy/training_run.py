@@ -17,7 +17,7 @@ import torch
 from auditkit.errors import InputError, ModelError
 from auditkit.models.weights import parameter_count, weights_sha256
 from auditkit.privacy import processes, training_state
-from auditkit.privacy.accounting import Phase, PrivacyCost, account, noise_multiplier_for, without_privacy
+from auditkit.privacy.accounting import Phase, PrivacyCost, account_anyway, noise_multiplier_for, without_privacy
 from auditkit.privacy.adapters import AdapterWeights, LowRankAdapters
 from auditkit.privacy.bookkeeping import BookKeeping
 from auditkit.privacy.ledger import Ledger
@@ -132,7 +132,7 @@ class Run:
         """What the ledger says; infinite without privacy."""
         if (mechanism := self.loop.mechanism) is None:
             return without_privacy(self.loop.sampler)
-        return processes.first_decides(lambda: _ledger(mechanism).cost())
+        return processes.first_decides(lambda: _ledger(mechanism).cost(of_training_under_way=True))
 
     def finish(self, values: list[float]) -> dict[str, Any]:
         """Merge the adapters, and write the model and the record."""
@@ -231,7 +231,7 @@ class Run:
         if self.loop.mechanism is None or self.settings.delta is None:
             return None
         phase = Phase(self.loop.sampler, self.loop.mechanism.noise_multiplier, self.steps)
-        return account([phase], self.settings.delta).epsilon
+        return account_anyway([phase], self.settings.delta).epsilon
 
     def _scores(self) -> list[float]:
         return [] if self.held_out is None else self.loop.evaluate(self.held_out)
