@@ -58,7 +58,7 @@ def test_epsilon_is_that_of_dp_accounting_and_never_below_the_exact_one(rate, no
 
 
 def test_a_million_steps_at_a_tiny_delta_take_seconds_and_little_memory():
-    """There PRV says .3034 on 27 million points; the central limit gives .3069, dp-accounting .3077 before it drifts."""
+    """There PRV says .3034 on 27 million points; the central limit gives .3069, dp-accounting .3077, then drifts."""
     sampler, started = PoissonSampler(2_500_000, 256), time.process_time()
     tracemalloc.start()
     cost = account([Phase(sampler, 2.0, A_MILLION)], 1e-10)
