@@ -1,7 +1,8 @@
 """Whether a model can be trained privately and exactly: every problem at once, each with its fix, before any step.
 
-Three looks, from cheap to sure: the module's parts; a rehearsal, in which each use of a parameter must have a rule;
-and the proof of the rehearsal, the gradients of two examples together against one at a time.
+Four looks, from cheap to sure: the module's parts; a rehearsal, in which each use of a parameter must have a rule; the
+proof of the rehearsal, the gradients of two examples together against one at a time; and in training mode, that neither
+of them changes with its company. The two are best the shortest and the longest at hand, for what padding does.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from torch import nn
 
 from auditkit.errors import InputError
 from auditkit.privacy.bookkeeping import BookKeeping
+from auditkit.privacy.example_rows import length, take
+from auditkit.privacy.mixing import mixing
 from auditkit.privacy.tape import UnsupportedModel
 
 TOLERANCE = 1e-4
@@ -42,7 +45,7 @@ def require_exact(
     Args:
         module: the model, as it will be trained: frozen parts frozen, adapters in place.
         losses: runs the model on a batch and gives its (B,) losses.
-        batch: tensors, batch outermost, in any nest of dicts, lists and tuples. Two examples are used.
+        batch: tensors, batch outermost, in any nest of dicts, lists and tuples. Its first two examples are used.
         tolerance: largest distance from single examples, relative to the norm of the whole gradient; 0.05 suits
             half precision and autocast.
         rows_per_example: how many rows of the module's input `losses` makes of one example.
@@ -65,7 +68,17 @@ def examine(
     if any(p.requires_grad for p in module.parameters()):
         with _undisturbed(module):
             problems += _rehearse(module, losses, batch, tolerance, rows_per_example)
+        if not problems and length(batch) > 1:
+            problems += _train_together(module, losses, batch, tolerance, rows_per_example)
     return problems
+
+
+def _train_together(
+    module: nn.Module, losses: Losses, batch: Any, tolerance: float, rows_per_example: int
+) -> list[str]:
+    pair = take(batch, length(batch), [0, 1])
+    with _as_before(module):
+        return mixing(module, losses, pair, tolerance=tolerance / 10, rows_per_example=rows_per_example)
 
 
 def inspect(module: nn.Module) -> list[str]:
@@ -88,8 +101,8 @@ def inspect(module: nn.Module) -> list[str]:
 
 
 def _rehearse(module: nn.Module, losses: Losses, batch: Any, tolerance: float, rows_per_example: int) -> list[str]:
-    size = _length(batch)
-    pair = _examples(batch, size, 0, min(2, size))
+    size = length(batch)
+    pair = take(batch, size, range(min(2, size)))
     engine = BookKeeping(module, max_grad_norm=1.0)
     engine.rows_per_example = rows_per_example
     try:
@@ -99,8 +112,10 @@ def _rehearse(module: nn.Module, losses: Losses, batch: Any, tolerance: float, r
         return e.problems
     except InputError as e:
         return [str(e)]
+    except ValueError as e:  # of the model's own, which cannot do with two examples, or with padding
+        return [f"the model cannot be run on two examples at once: {e}"]
     summed = {name: p.grad for name, p in module.named_parameters() if p.requires_grad}
-    singles = [losses(_examples(pair, len(norms), i, i + 1)) for i in range(len(norms))]
+    singles = [losses(take(pair, len(norms), [i])) for i in range(len(norms))]
     return _compare([_gradients_of_one(module, single) for single in singles], norms, summed, tolerance)
 
 
@@ -129,8 +144,9 @@ def _norm(gradients: dict[str, Any]) -> float:
 
 
 _WHY = (
-    "examples act on each other, the batch is not the first dimension everywhere, or the model draws random numbers "
-    "in eval mode (in half precision, allow for its rounding: tolerance=0.05)"
+    "examples act on each other (for instance through padding that the model reads), the batch is not the first "
+    "dimension everywhere, or the model draws random numbers in eval mode (in half precision, "
+    "allow for its rounding: tolerance=0.05)"
 )
 
 
@@ -146,12 +162,18 @@ def _gradients_of_one(module: nn.Module, loss: torch.Tensor) -> dict[str, torch.
 @contextmanager
 def _undisturbed(module: nn.Module) -> Iterator[None]:
     """Eval mode and empty gradients inside; modes and gradients as before outside."""
+    with _as_before(module):
+        for p in module.parameters():
+            p.grad = None
+        module.eval()
+        yield
+
+
+@contextmanager
+def _as_before(module: nn.Module) -> Iterator[None]:
     modes = {part: part.training for part in module.modules()}
     gradients = {p: p.grad for p in module.parameters()}
     try:
-        for p in gradients:
-            p.grad = None
-        module.eval()
         yield
     finally:
         for part, training in modes.items():
@@ -166,27 +188,3 @@ def _wrapped(module: nn.Module) -> list[tuple[str, nn.Module]]:
 
 def _devices(module: nn.Module) -> list[str]:
     return sorted({str(p.device) for p in module.parameters()})
-
-
-def _length(batch: Any) -> int:
-    """Length of the first tensor."""
-    if isinstance(batch, torch.Tensor):
-        return len(batch) if batch.ndim else 0
-    parts = list(batch.values()) if hasattr(batch, "values") else batch
-    if isinstance(parts, list | tuple):
-        for part in parts:
-            size = _length(part)
-            if size:
-                return size
-    return 0
-
-
-def _examples(batch: Any, size: int, first: int, stop: int) -> Any:
-    """Examples `first` to `stop` of a batch of `size`: its tensors of that length are cut, all else is kept."""
-    if isinstance(batch, torch.Tensor):
-        return batch[first:stop] if batch.ndim and len(batch) == size else batch
-    if hasattr(batch, "items"):
-        return {key: _examples(value, size, first, stop) for key, value in batch.items()}
-    if isinstance(batch, list | tuple):
-        return type(batch)(_examples(value, size, first, stop) for value in batch)
-    return batch

@@ -99,6 +99,7 @@ class Run:
             witness=witness,
         )
         if loop.mechanism is not None:
+            _refuse_other_padding(model)
             loop.examine()
         processes.same_start(model.module.parameters())
         fingerprint = _fingerprint(objective, units, settings, model.module)
@@ -289,6 +290,19 @@ def _noise_multiplier(settings: Settings, sampler: Sampler) -> float:
         return settings.noise_multiplier
     steps = settings.epochs * sampler.steps_per_epoch
     return noise_multiplier_for(settings.target_epsilon or 0.0, settings.delta, sampler, steps)
+
+
+def _refuse_other_padding(model: Any) -> None:
+    """Refuse a model that looks for another padding token than its tokenizer gives: it would read the padding."""
+    tokenizer = getattr(model, "tokenizer", None) or getattr(model.module, "tokenizer", None)
+    given = getattr(tokenizer, "pad_token_id", None)
+    configs = [part.config for part in model.module.modules() if hasattr(part, "config")]
+    expected = {getattr(config, "pad_token_id", None) for config in configs} - {None}
+    if given is not None and expected - {given}:
+        raise InputError(
+            f"the tokenizer pads with token {given}, and the model expects {min(expected - {given})}; set "
+            "config.pad_token_id of the model to the tokenizer's pad_token_id"
+        )
 
 
 def _mechanism(
