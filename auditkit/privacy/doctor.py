@@ -35,10 +35,18 @@ WRAPPERS = {
 """Classes that replace gradients or hide calls; recognised by name, so that none of them need be importable."""
 
 Losses = Callable[[Any], torch.Tensor]
+Alone = Callable[[Any, int], Any]
+"""A batch of two, and which of them -> that example as it comes alone, without padding for the other."""
 
 
 def require_exact(
-    module: nn.Module, losses: Losses, batch: Any, *, tolerance: float = TOLERANCE, rows_per_example: int = 1
+    module: nn.Module,
+    losses: Losses,
+    batch: Any,
+    *,
+    tolerance: float = TOLERANCE,
+    rows_per_example: int = 1,
+    alone: Alone | None = None,
 ) -> None:
     """Refuse a model whose per-example gradients cannot be had exactly.
 
@@ -49,17 +57,24 @@ def require_exact(
         tolerance: largest distance from single examples, relative to the norm of the whole gradient; 0.05 suits
             half precision and autocast.
         rows_per_example: how many rows of the module's input `losses` makes of one example.
+        alone: takes an example out of the two; None takes its rows, as where `losses` does the padding.
 
     Raises:
         UnsupportedModel: with every problem found.
     """
-    problems = examine(module, losses, batch, tolerance=tolerance, rows_per_example=rows_per_example)
+    problems = examine(module, losses, batch, tolerance=tolerance, rows_per_example=rows_per_example, alone=alone)
     if problems:
         raise UnsupportedModel(problems)
 
 
 def examine(
-    module: nn.Module, losses: Losses, batch: Any, *, tolerance: float = TOLERANCE, rows_per_example: int = 1
+    module: nn.Module,
+    losses: Losses,
+    batch: Any,
+    *,
+    tolerance: float = TOLERANCE,
+    rows_per_example: int = 1,
+    alone: Alone | None = None,
 ) -> list[str]:
     """Every problem of `require_exact`, in the order of the looks. Leaves the module and its gradients as they were."""
     problems = inspect(module)
@@ -67,7 +82,7 @@ def examine(
         return problems  # the model cannot be run, or not seen running
     if any(p.requires_grad for p in module.parameters()):
         with _undisturbed(module):
-            problems += _rehearse(module, losses, batch, tolerance, rows_per_example)
+            problems += _rehearse(module, losses, batch, tolerance, rows_per_example, alone or _row)
         if not problems and length(batch) > 1:
             problems += _train_together(module, losses, batch, tolerance, rows_per_example)
     return problems
@@ -100,7 +115,9 @@ def inspect(module: nn.Module) -> list[str]:
     ]
 
 
-def _rehearse(module: nn.Module, losses: Losses, batch: Any, tolerance: float, rows_per_example: int) -> list[str]:
+def _rehearse(
+    module: nn.Module, losses: Losses, batch: Any, tolerance: float, rows_per_example: int, alone: Alone
+) -> list[str]:
     size = length(batch)
     pair = take(batch, size, range(min(2, size)))
     engine = BookKeeping(module, max_grad_norm=1.0)
@@ -115,8 +132,12 @@ def _rehearse(module: nn.Module, losses: Losses, batch: Any, tolerance: float, r
     except ValueError as e:  # of the model's own, which cannot do with two examples, or with padding
         return [f"the model cannot be run on two examples at once: {e}"]
     summed = {name: p.grad for name, p in module.named_parameters() if p.requires_grad}
-    singles = [losses(take(pair, len(norms), [i])) for i in range(len(norms))]
+    singles = [losses(alone(pair, i)) for i in range(len(norms))]
     return _compare([_gradients_of_one(module, single) for single in singles], norms, summed, tolerance)
+
+
+def _row(pair: Any, example: int) -> Any:
+    return take(pair, length(pair), [example])
 
 
 def _compare(

@@ -8,7 +8,7 @@ mostly they are an expanded view, which costs nothing. What was moved stays mark
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
@@ -23,7 +23,7 @@ _REGROUPING = {"reshape", "view", "flatten", "unflatten", "ravel", "view_as", "r
 _VIEWS = {"transpose", "permute", "swapaxes", "swapdims", "movedim", "moveaxis", "unsqueeze", "squeeze", "expand"}
 _PLACING = {"index_add", "index_copy", "index_put", "scatter", "scatter_add", "scatter_reduce", "index_reduce"}
 _REDUCING = {"sum", "mean", "max", "min", "amax", "amin", "prod", "logsumexp", "std", "var", "norm", "median"}
-_TRANSPOSED = {torch.Tensor.T.__get__, torch.Tensor.mT.__get__, torch.Tensor.H.__get__, torch.Tensor.mH.__get__}  # type: ignore[attr-defined]
+_TRANSPOSED = {torch.Tensor.T.__get__, torch.Tensor.mT.__get__, torch.Tensor.H.__get__, torch.Tensor.mH.__get__}
 _DIM = {
     **dict.fromkeys(("gather", "index_select", "narrow", "select", "unbind", "flip", "unfold", "cat", "concat"), 1),
     **dict.fromkeys(("stack", *_REDUCING, *_PLACING), 1),
@@ -31,7 +31,7 @@ _DIM = {
 }
 """Which argument says along which dimension; along another than the first, no rows are moved."""
 
-Owners = torch.Tensor | None
+Owners: TypeAlias = torch.Tensor | None
 """Whose each number is, in the shape of the tensor; None where that is lost."""
 
 
@@ -167,7 +167,7 @@ def _carried(batch: int, operands: list[Any], result: torch.Tensor) -> Owners:
 
 def _mark(batch: int, tensor: torch.Tensor, owners: Owners) -> None:
     if owners is None or not _outermost(batch, owners):
-        tensor._auditkit_owners = owners  # type: ignore[attr-defined]
+        tensor._auditkit_owners = owners
     elif is_moved(tensor):
         del tensor._auditkit_owners
 

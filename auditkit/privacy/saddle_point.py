@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from auditkit.privacy.sampling import Composition
 
-Complex = NDArray[np.complex128]
+Complex = NDArray[Any]
 Cumulants = Callable[[Complex], Complex]
 
 _WIDTH, _FINENESS = 12.0, 12  # of the integral over the noise: in standard deviations, and nodes for each

@@ -297,10 +297,10 @@ def _refuse_other_padding(model: Any) -> None:
     tokenizer = getattr(model, "tokenizer", None) or getattr(model.module, "tokenizer", None)
     given = getattr(tokenizer, "pad_token_id", None)
     configs = [part.config for part in model.module.modules() if hasattr(part, "config")]
-    expected = {getattr(config, "pad_token_id", None) for config in configs} - {None}
-    if given is not None and expected - {given}:
+    others = {getattr(config, "pad_token_id", None) for config in configs} - {None, given}
+    if given is not None and others:
         raise InputError(
-            f"the tokenizer pads with token {given}, and the model expects {min(expected - {given})}; set "
+            f"the tokenizer pads with token {given}, and the model expects {others.pop()}; set "
             "config.pad_token_id of the model to the tokenizer's pad_token_id"
         )
 
