@@ -1,7 +1,8 @@
 """Whether a model can be trained privately and exactly: every problem at once, each with its fix, before any step.
 
-Three looks, from cheap to sure: the module's parts; a rehearsal, in which each use of a parameter must have a rule;
-and the proof of the rehearsal, the gradients of two examples together against one at a time.
+Four looks, from cheap to sure: the module's parts; a rehearsal, in which each use of a parameter must have a rule; the
+proof of the rehearsal, the gradients of two examples together against one at a time; and in training mode, that neither
+of them changes with its company. The two are best the shortest and the longest at hand, for what padding does.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from torch import nn
 
 from auditkit.errors import InputError
 from auditkit.privacy.bookkeeping import BookKeeping
+from auditkit.privacy.example_rows import length, take
+from auditkit.privacy.mixing import mixing
 from auditkit.privacy.tape import UnsupportedModel
 
 TOLERANCE = 1e-4
@@ -32,31 +35,46 @@ WRAPPERS = {
 """Classes that replace gradients or hide calls; recognised by name, so that none of them need be importable."""
 
 Losses = Callable[[Any], torch.Tensor]
+Alone = Callable[[Any, int], Any]
+"""A batch of two, and which of them -> that example as it comes alone, without padding for the other."""
 
 
 def require_exact(
-    module: nn.Module, losses: Losses, batch: Any, *, tolerance: float = TOLERANCE, rows_per_example: int = 1
+    module: nn.Module,
+    losses: Losses,
+    batch: Any,
+    *,
+    tolerance: float = TOLERANCE,
+    rows_per_example: int = 1,
+    alone: Alone | None = None,
 ) -> None:
     """Refuse a model whose per-example gradients cannot be had exactly.
 
     Args:
         module: the model, as it will be trained: frozen parts frozen, adapters in place.
         losses: runs the model on a batch and gives its (B,) losses.
-        batch: tensors, batch outermost, in any nest of dicts, lists and tuples. Two examples are used.
+        batch: tensors, batch outermost, in any nest of dicts, lists and tuples. Its first two examples are used.
         tolerance: largest distance from single examples, relative to the norm of the whole gradient; 0.05 suits
             half precision and autocast.
         rows_per_example: how many rows of the module's input `losses` makes of one example.
+        alone: takes an example out of the two; None takes its rows, as where `losses` does the padding.
 
     Raises:
         UnsupportedModel: with every problem found.
     """
-    problems = examine(module, losses, batch, tolerance=tolerance, rows_per_example=rows_per_example)
+    problems = examine(module, losses, batch, tolerance=tolerance, rows_per_example=rows_per_example, alone=alone)
     if problems:
         raise UnsupportedModel(problems)
 
 
 def examine(
-    module: nn.Module, losses: Losses, batch: Any, *, tolerance: float = TOLERANCE, rows_per_example: int = 1
+    module: nn.Module,
+    losses: Losses,
+    batch: Any,
+    *,
+    tolerance: float = TOLERANCE,
+    rows_per_example: int = 1,
+    alone: Alone | None = None,
 ) -> list[str]:
     """Every problem of `require_exact`, in the order of the looks. Leaves the module and its gradients as they were."""
     problems = inspect(module)
@@ -64,8 +82,18 @@ def examine(
         return problems  # the model cannot be run, or not seen running
     if any(p.requires_grad for p in module.parameters()):
         with _undisturbed(module):
-            problems += _rehearse(module, losses, batch, tolerance, rows_per_example)
+            problems += _rehearse(module, losses, batch, tolerance, rows_per_example, alone or _row)
+        if not problems and length(batch) > 1:
+            problems += _train_together(module, losses, batch, tolerance, rows_per_example)
     return problems
+
+
+def _train_together(
+    module: nn.Module, losses: Losses, batch: Any, tolerance: float, rows_per_example: int
+) -> list[str]:
+    pair = take(batch, length(batch), [0, 1])
+    with _as_before(module):
+        return mixing(module, losses, pair, tolerance=tolerance / 10, rows_per_example=rows_per_example)
 
 
 def inspect(module: nn.Module) -> list[str]:
@@ -87,9 +115,11 @@ def inspect(module: nn.Module) -> list[str]:
     ]
 
 
-def _rehearse(module: nn.Module, losses: Losses, batch: Any, tolerance: float, rows_per_example: int) -> list[str]:
-    size = _length(batch)
-    pair = _examples(batch, size, 0, min(2, size))
+def _rehearse(
+    module: nn.Module, losses: Losses, batch: Any, tolerance: float, rows_per_example: int, alone: Alone
+) -> list[str]:
+    size = length(batch)
+    pair = take(batch, size, range(min(2, size)))
     engine = BookKeeping(module, max_grad_norm=1.0)
     engine.rows_per_example = rows_per_example
     try:
@@ -99,9 +129,15 @@ def _rehearse(module: nn.Module, losses: Losses, batch: Any, tolerance: float, r
         return e.problems
     except InputError as e:
         return [str(e)]
+    except ValueError as e:  # of the model's own, which cannot do with two examples, or with padding
+        return [f"the model cannot be run on two examples at once: {e}"]
     summed = {name: p.grad for name, p in module.named_parameters() if p.requires_grad}
-    singles = [losses(_examples(pair, len(norms), i, i + 1)) for i in range(len(norms))]
+    singles = [losses(alone(pair, i)) for i in range(len(norms))]
     return _compare([_gradients_of_one(module, single) for single in singles], norms, summed, tolerance)
+
+
+def _row(pair: Any, example: int) -> Any:
+    return take(pair, length(pair), [example])
 
 
 def _compare(
@@ -129,8 +165,9 @@ def _norm(gradients: dict[str, Any]) -> float:
 
 
 _WHY = (
-    "examples act on each other, the batch is not the first dimension everywhere, or the model draws random numbers "
-    "in eval mode (in half precision, allow for its rounding: tolerance=0.05)"
+    "examples act on each other (for instance through padding that the model reads), the batch is not the first "
+    "dimension everywhere, or the model draws random numbers in eval mode (in half precision, "
+    "allow for its rounding: tolerance=0.05)"
 )
 
 
@@ -146,12 +183,18 @@ def _gradients_of_one(module: nn.Module, loss: torch.Tensor) -> dict[str, torch.
 @contextmanager
 def _undisturbed(module: nn.Module) -> Iterator[None]:
     """Eval mode and empty gradients inside; modes and gradients as before outside."""
+    with _as_before(module):
+        for p in module.parameters():
+            p.grad = None
+        module.eval()
+        yield
+
+
+@contextmanager
+def _as_before(module: nn.Module) -> Iterator[None]:
     modes = {part: part.training for part in module.modules()}
     gradients = {p: p.grad for p in module.parameters()}
     try:
-        for p in gradients:
-            p.grad = None
-        module.eval()
         yield
     finally:
         for part, training in modes.items():
@@ -166,27 +209,3 @@ def _wrapped(module: nn.Module) -> list[tuple[str, nn.Module]]:
 
 def _devices(module: nn.Module) -> list[str]:
     return sorted({str(p.device) for p in module.parameters()})
-
-
-def _length(batch: Any) -> int:
-    """Length of the first tensor."""
-    if isinstance(batch, torch.Tensor):
-        return len(batch) if batch.ndim else 0
-    parts = list(batch.values()) if hasattr(batch, "values") else batch
-    if isinstance(parts, list | tuple):
-        for part in parts:
-            size = _length(part)
-            if size:
-                return size
-    return 0
-
-
-def _examples(batch: Any, size: int, first: int, stop: int) -> Any:
-    """Examples `first` to `stop` of a batch of `size`: its tensors of that length are cut, all else is kept."""
-    if isinstance(batch, torch.Tensor):
-        return batch[first:stop] if batch.ndim and len(batch) == size else batch
-    if hasattr(batch, "items"):
-        return {key: _examples(value, size, first, stop) for key, value in batch.items()}
-    if isinstance(batch, list | tuple):
-        return type(batch)(_examples(value, size, first, stop) for value in batch)
-    return batch

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional as F
 
+from auditkit.privacy import layout
 from auditkit.privacy.gradient_factors import Dense, Outer, Rows
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def rows(ids: torch.Tensor, gradients: torch.Tensor, padding_idx: int | None) ->
 
 def reads_metadata(func: Any) -> bool:
     """Whether all operands of `func` but the first only lend it a shape, dtype or device."""
-    return _name(func) in METADATA
+    return name_of(func) in METADATA
 
 
 def changes_first(func: Any) -> bool:
@@ -77,7 +78,7 @@ def apply(tape: Tape, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], 
     rule = _RULES.get(func)
     if rule is not None:
         return rule(tape, *args, **kwargs)
-    name, in_place = _name(func), changes_first(func) and tape.is_shared(args[0])
+    name, in_place = name_of(func), changes_first(func) and tape.is_shared(args[0])
     if in_place:
         return _unknown(tape, func, args, kwargs)
     if name in BROADCASTING or (name in JOINING and _joins_within_examples(args, kwargs)):
@@ -109,7 +110,7 @@ def _matmul(tape: Tape, left: Any, right: Any) -> Any:
 def _affine(tape: Tape, output: Any, input: Any, weight: Any, bias: Any, func: Any) -> Any:
     """Note the weight and bias of output = input @ weight (+ bias), any number of leading dimensions."""
     if not (tape.is_batched(input) and _batch_is_outermost(tape, input) and not tape.is_batched(weight)):
-        tape.refuse(f"the input of {_name(func)}() is not batched in its first dimension; {FIX}", weight, bias)
+        tape.refuse(f"the input of {name_of(func)}() is not batched in its first dimension; {FIX}", weight, bias)
         return output
     held, batch = input.detach(), tape.batch_size
     tape.expect(weight, output)
@@ -222,12 +223,13 @@ def _unknown(tape: Tape, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any
     result = func(*args, **kwargs)
     changed = args[0] if changes_first(func) else None
     if any(t.requires_grad for t in _flat((result, changed))):
-        tape.refuse(f"used by {_name(func)}(), which has no exact rule; {FIX}", *_flat((args, kwargs)))
+        tape.refuse(f"used by {name_of(func)}(), which has no exact rule; {FIX}", *_flat((args, kwargs)))
     return result
 
 
 def _batch_is_outermost(tape: Tape, tensor: Any) -> bool:
-    return tensor.ndim > 0 and bool(tape.batch_size) and tensor.shape[0] % tape.batch_size == 0
+    divisible = tensor.ndim > 0 and bool(tape.batch_size) and tensor.shape[0] % tape.batch_size == 0
+    return divisible and not layout.is_moved(tensor)
 
 
 def _joins_within_examples(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -235,7 +237,8 @@ def _joins_within_examples(args: tuple[Any, ...], kwargs: dict[str, Any]) -> boo
     return dim not in (0, -args[0][0].ndim)
 
 
-def _name(func: Any) -> str:
+def name_of(func: Any) -> str:
+    """The name of a function, in place or not."""
     return str(getattr(func, "__name__", func)).strip("_")
 
 

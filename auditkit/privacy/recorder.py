@@ -10,8 +10,10 @@ from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map_only  # knows the outputs of transformers as well
 
 from auditkit.errors import InputError
+from auditkit.privacy import padding
 from auditkit.privacy.bookkeeping import BookKeeping
 from auditkit.privacy.doctor import TOLERANCE, require_exact
+from auditkit.privacy.example_rows import take
 from auditkit.privacy.tape import UnsupportedModel
 
 HALF_PRECISION_TOLERANCE = 0.05
@@ -74,15 +76,29 @@ class Recorder:
         self._open.close()
 
     def _examine(self, call: tuple[tuple[Any, ...], dict[str, Any]]) -> None:
+        tokens = padding.lengths(self.module, call)
+        rows = [0, 1] if tokens is None else padding.shortest_and_longest(tokens)
+        pair = take(call, leading_length(call), rows)
+
         def projections(call: Any) -> torch.Tensor:
             args, kwargs = call
-            return _projections(self.module(*args, **kwargs), leading_length(call))
+            outputs = tree_leaves(self.module(*args, **kwargs))
+            tensors = [t for t in outputs if isinstance(t, torch.Tensor) and t.requires_grad and t.ndim]
+            if tokens is not None:
+                seen, width = padding.lengths(self.module, call), padding.width(call)
+                tensors = [u for t in tensors if (u := padding.unpadded(t, seen, width)) is not None]
+            return _projections(tensors, leading_length(call))
+
+        def alone(pair: Any, example: int) -> Any:
+            return (
+                take(pair, 2, [example]) if tokens is None else padding.cut(pair, example, int(tokens[rows[example]]))
+            )
 
         parameters = list(self.module.parameters())
         rounded = any(p.dtype in (torch.float16, torch.bfloat16) for p in parameters)
         rounded |= torch.is_autocast_enabled(parameters[0].device.type)
         tolerance = HALF_PRECISION_TOLERANCE if rounded else TOLERANCE
-        require_exact(self.module, projections, call, tolerance=tolerance)
+        require_exact(self.module, projections, pair, tolerance=tolerance, alone=alone)
 
     def _refuse_mixed_examples(self, losses: torch.Tensor) -> None:
         for i in {0, len(losses) - 1}:
@@ -108,9 +124,8 @@ def _without_row(tensor: torch.Tensor, row: int, rows: int) -> torch.Tensor:
     return torch.cat([by_example[:row], by_example[row + 1 :]])
 
 
-def _projections(outputs: Any, examples: int) -> torch.Tensor:
+def _projections(tensors: list[torch.Tensor], examples: int) -> torch.Tensor:
     """(B,) one number for each example, in which every feature of every output has a weight of its own."""
-    tensors = [t for t in tree_leaves(outputs) if isinstance(t, torch.Tensor) and t.requires_grad and t.ndim]
     rows = [t.reshape(examples, -1).float() for t in tensors if len(t) % examples == 0]
     if not rows:
         raise InputError(

@@ -20,7 +20,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from auditkit.errors import InputError
-from auditkit.privacy import layer_rules
+from auditkit.privacy import layer_rules, layout
 from auditkit.privacy.gradient_factors import Dense, Factor, Outer, accumulate, combine
 from auditkit.privacy.workspace import Workspace
 
@@ -246,6 +246,10 @@ class Tape(TorchFunctionMode):
         for tensor in _tensors((result, changed)):
             if batched or tensor.requires_grad:
                 self._mark(tensor, kind)
+        if batched:
+            moving = [t for t in operands if self.is_batched(t)]
+            results = list(_tensors((result, changed)))
+            layout.follow(self.batch_size or 1, layer_rules.name_of(func), func, (args, kwargs), moving, results)
         return result
 
     def _sources(self, shared: torch.Tensor) -> set[str]:

@@ -297,7 +297,11 @@ class Loop:
         return self.objective.losses(self.module, batch)
 
     def _two_examples(self) -> torch.Tensor:
-        return torch.arange(min(2, len(self.objective.lengths)))
+        """The shortest record and the longest: together the one is padded, alone neither is."""
+        lengths = self.objective.lengths
+        if len(set(lengths)) < 2:
+            return torch.arange(min(2, len(lengths)))
+        return torch.tensor([int(np.argmin(lengths)), int(np.argmax(lengths))])
 
     def _may_round_away(self, parameter: torch.nn.Parameter) -> bool:
         """Whether the optimizer has it, and its format is too coarse for small steps: bfloat16 moves 1 by 1/128."""

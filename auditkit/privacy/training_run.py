@@ -17,7 +17,7 @@ import torch
 from auditkit.errors import InputError, ModelError
 from auditkit.models.weights import parameter_count, weights_sha256
 from auditkit.privacy import processes, training_state
-from auditkit.privacy.accounting import Phase, PrivacyCost, account, noise_multiplier_for, without_privacy
+from auditkit.privacy.accounting import Phase, PrivacyCost, account_anyway, noise_multiplier_for, without_privacy
 from auditkit.privacy.adapters import AdapterWeights, LowRankAdapters
 from auditkit.privacy.bookkeeping import BookKeeping
 from auditkit.privacy.ledger import Ledger
@@ -99,6 +99,7 @@ class Run:
             witness=witness,
         )
         if loop.mechanism is not None:
+            _refuse_other_padding(model)
             loop.examine()
         processes.same_start(model.module.parameters())
         fingerprint = _fingerprint(objective, units, settings, model.module)
@@ -132,7 +133,7 @@ class Run:
         """What the ledger says; infinite without privacy."""
         if (mechanism := self.loop.mechanism) is None:
             return without_privacy(self.loop.sampler)
-        return processes.first_decides(lambda: _ledger(mechanism).cost())
+        return processes.first_decides(lambda: _ledger(mechanism).cost(of_training_under_way=True))
 
     def finish(self, values: list[float]) -> dict[str, Any]:
         """Merge the adapters, and write the model and the record."""
@@ -231,7 +232,7 @@ class Run:
         if self.loop.mechanism is None or self.settings.delta is None:
             return None
         phase = Phase(self.loop.sampler, self.loop.mechanism.noise_multiplier, self.steps)
-        return account([phase], self.settings.delta).epsilon
+        return account_anyway([phase], self.settings.delta).epsilon
 
     def _scores(self) -> list[float]:
         return [] if self.held_out is None else self.loop.evaluate(self.held_out)
@@ -289,6 +290,19 @@ def _noise_multiplier(settings: Settings, sampler: Sampler) -> float:
         return settings.noise_multiplier
     steps = settings.epochs * sampler.steps_per_epoch
     return noise_multiplier_for(settings.target_epsilon or 0.0, settings.delta, sampler, steps)
+
+
+def _refuse_other_padding(model: Any) -> None:
+    """Refuse a model that looks for another padding token than its tokenizer gives: it would read the padding."""
+    tokenizer = getattr(model, "tokenizer", None) or getattr(model.module, "tokenizer", None)
+    given = getattr(tokenizer, "pad_token_id", None)
+    configs = [part.config for part in model.module.modules() if hasattr(part, "config")]
+    others = {getattr(config, "pad_token_id", None) for config in configs} - {None, given}
+    if given is not None and others:
+        raise InputError(
+            f"the tokenizer pads with token {given}, and the model expects {others.pop()}; set "
+            "config.pad_token_id of the model to the tokenizer's pad_token_id"
+        )
 
 
 def _mechanism(

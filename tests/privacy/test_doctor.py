@@ -77,9 +77,14 @@ class TimeFirst(nn.Module):
         return self.out(x.unflatten(1, (2, 2)).transpose(0, 1)).cumsum(0)[-1]
 
 
-@pytest.mark.parametrize("build", [CentredOnTheBatch, TimeFirst])
-def test_examples_that_act_on_each_other_are_found_by_comparing_with_single_examples(build):
-    module = build()
+def test_a_batch_that_is_second_where_a_weight_is_used_is_refused_by_the_engine_itself():
+    module = TimeFirst()
+    (problem,) = examine(module, losses_of(module), BATCH)
+    assert problem.startswith("out.bias, out.weight: the input of linear() is not batched in its first dimension")
+
+
+def test_examples_that_act_on_each_other_are_found_by_comparing_with_single_examples():
+    module = CentredOnTheBatch()
     problems = examine(module, losses_of(module), BATCH)
     assert any(p.startswith("example 0: gradient norm") for p in problems)
     assert any(p.startswith("out.weight: clipped sum is") for p in problems)

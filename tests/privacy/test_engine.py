@@ -1,5 +1,6 @@
 import copy
 import json
+from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
@@ -606,3 +607,42 @@ def test_secure_noise_takes_no_seed(tmp_path):
         )
     with pytest.raises(InputError, match="call make_private first"):
         engine.get_epsilon()
+
+
+RAGGED = [[5, 6, 7], [4, 3, 2, 8, 9, 3, 2], [6, 6], [7, 2, 3, 4]] * 4
+
+
+class Reader(nn.Module):
+    """A mean over what of a text it takes for tokens."""
+
+    def __init__(self, blind: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.blind, self.table, self.out = blind, nn.Embedding(10, 6, padding_idx=0), nn.Linear(6, 2)
+        self.mix = nn.Linear(6, 6)
+
+    def forward(self, ids, mask=None):
+        seen = torch.ones_like(ids) if self.blind else (ids != 0).long() if mask is None else mask
+        x = self.mix(self.table(ids)).tanh() * seen[..., None]
+        return self.out(x.sum(1) / seen.sum(1, keepdim=True))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("blind", [False, True])
+def test_a_model_that_reads_the_padding_of_its_batch_is_refused(blind, masked, tmp_path):
+    def collate(rows):
+        return nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
+
+    module = Reader(blind)
+    model, optimizer, criterion, loader = PrivacyEngine(seed=0, ledger=tmp_path / "ledger.json").make_private(
+        module=module, optimizer=torch.optim.SGD(module.parameters(), lr=0.1), criterion=nn.CrossEntropyLoss(),
+        data_loader=DataLoader(RAGGED, batch_size=8, collate_fn=collate), noise_multiplier=1.0, target_delta=1e-3,
+        max_grad_norm=1.0,
+    )  # fmt: skip
+    refusal = pytest.raises(UnsupportedModel, match="padding that the model reads") if blind else nullcontext()
+    with refusal:
+        for ids in loader:
+            logits = model(ids, mask=(ids != 0).long()) if masked else model(ids)
+            criterion(logits, torch.ones(len(ids), dtype=torch.long)).backward()
+            optimizer.step()
+            optimizer.zero_grad()
