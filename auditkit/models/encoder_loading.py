@@ -36,6 +36,8 @@ def load(folder: Path, name: str, options: LoadOptions, refuse_unlike_config: An
     _refuse_without_transformer(folder, name)
     checkpoint_files.refuse_pickles_of_parts(folder, name)
     given: dict[str, Any] = {"use_safetensors": True, "dtype": pick_dtype(options.dtype, chosen)}
+    for path in (path for inside in _folders(folder) for path in sorted(inside.glob("*.safetensors"))):
+        checkpoint_files.refuse_partial(path, name)
     for inside in _transformers(folder):
         checkpoint_files.refuse_broken(inside, name)
         refuse_unlike_config(inside, name, AutoModel)
@@ -58,14 +60,17 @@ def load(folder: Path, name: str, options: LoadOptions, refuse_unlike_config: An
 def _refuse_unfit(inner: Any, info: Any, name: str, torch: Any) -> Counter[str]:
     """A pooler may be missing: sentence-transformers pools the tokens and asks no pooler.
 
-    One that was is set to zero: left as it was drawn, it would give every load another hash.
+    One that was is set to zero: left as it was drawn, it would give every load another hash. Where the weights are kept
+    on disk there is nothing to set, and it is taken out.
     """
     poolers = {key for key in info["missing_keys"] if "pooler" in key.split(".")}
     fit.refuse_gaps(inner, info, name, filled=poolers)
-    with torch.no_grad():
-        for key, parameter in inner.named_parameters():
-            if key in poolers:
-                parameter.zero_()
+    parameters = dict(inner.named_parameters())
+    for key in poolers & parameters.keys():
+        if parameters[key].device.type == "meta":
+            inner.get_submodule(key.split(".pooler.")[0] if ".pooler." in key else "").pooler = None
+        else:
+            torch.nn.init.zeros_(parameters[key])
     return fit.refuse_unused(inner, info["unexpected_keys"], name)
 
 
@@ -74,9 +79,13 @@ def _parts(folder: Path) -> Iterator[Mapping[str, Any]]:
     yield from (part for part in (listed if isinstance(listed, list) else []) if isinstance(part, Mapping))
 
 
+def _folders(folder: Path) -> list[Path]:
+    return [folder / str(part.get("path") or "") for part in _parts(folder)] or [folder]
+
+
 def _transformers(folder: Path) -> list[Path]:
     """Where the transformers lie in an encoder: the parts whose configuration names an architecture."""
-    folders = [folder / str(part.get("path") or "") for part in _parts(folder)] or [folder]
+    folders = _folders(folder)
     described = [(inside, before_loading.read_json(inside / "config.json")) for inside in folders]
     found = [inside for inside, config in described if isinstance(config, Mapping) and "model_type" in config]
     return found or folders[:1]

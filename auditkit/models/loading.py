@@ -316,7 +316,8 @@ def _readable_failures(name: str) -> Iterator[None]:
     level = hf_logging.get_verbosity()
     hf_logging.set_verbosity_error()
     hf_logging.disable_progress_bar()
-    logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
+    for library in ("sentence_transformers", "accelerate"):
+        logging.getLogger(library).setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), foreign.contained():
             warnings.simplefilter("ignore")
@@ -325,7 +326,8 @@ def _readable_failures(name: str) -> Iterator[None]:
         raise
     except Exception as e:  # damaged files make three libraries raise whatever they stumble over
         plain = isinstance(e, ImportError | OSError | ValueError | RuntimeError | SafetensorError)
-        said = str(e).strip().splitlines()[0] if str(e).strip() else ""
+        lines = [line.strip() for line in str(e).strip().splitlines()] or [""]
+        said = " ".join(lines[: 1 + lines[0].endswith(":")])  # a heading alone says nothing
         reason = said if plain and said else f"{type(e).__name__}: {said}".removesuffix(": ")
         raise ModelError(f"cannot load {name}: {reason}; check the name, or save or download the model again") from e
     finally:

@@ -10,7 +10,7 @@ import importlib.util
 from collections.abc import Mapping
 from typing import Any
 
-from auditkit.errors import MissingExtra, ModelError, UnknownName
+from auditkit.errors import InputError, MissingExtra, ModelError, UnknownName
 
 # quant_method -> the modules it imports -> what pip calls them.
 PACKAGES: dict[str, dict[str, str]] = {
@@ -53,6 +53,7 @@ def loading(stored: Any, asked: Mapping[str, Any] | None, name: str) -> dict[str
     Raises:
         ModelError: unknown, or its kernels would be fetched and run; or quantised already.
         UnknownName: `asked` names no known method.
+        InputError: `asked` is not what that method takes.
         MissingExtra: the package that reads it is not installed.
     """
     if stored and asked:
@@ -65,7 +66,19 @@ def loading(stored: Any, asked: Mapping[str, Any] | None, name: str) -> dict[str
     _refuse_unreadable(method, name)
     if stored:
         return _unpacking(method)
-    return {"quantization_config": dict(asked or {})}
+    return {"quantization_config": _settings(asked or {})}
+
+
+def _settings(asked: Mapping[str, Any]) -> Any:
+    from transformers.quantizers.auto import AutoQuantizationConfig
+
+    try:
+        return AutoQuantizationConfig.from_dict(dict(asked))
+    except Exception as e:  # each method checks its own settings in its own way
+        raise InputError(
+            f"quantization {dict(asked)}: {type(e).__name__}: {e}; expected what transformers writes under "
+            "`quantization_config` of a model quantised like this"
+        ) from e
 
 
 def _method(config: Any) -> str:
