@@ -98,7 +98,8 @@ def load_model(
         quantization=quantization,
     )
     if not isinstance(spec, str | Path):
-        return in_memory.wrapped(spec, tokenizer, options)
+        with _readable_failures(type(spec).__name__):
+            return in_memory.wrapped(spec, tokenizer, options)
     if tokenizer is not None:
         raise InputError("tokenizer: belongs to a module in memory; a folder brings its own")
     return _load(str(spec), options)
