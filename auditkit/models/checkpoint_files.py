@@ -19,8 +19,8 @@ INDEX = "model.safetensors.index.json"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack")
 UNFINISHED = ("*.incomplete", "*.part", "*.crdownload", "*.tmp")
 CONVERT = (
-    "where you trust it, from_pretrained(folder, use_safetensors=False).save_pretrained(new), of the class of its "
-    "task, writes safetensors"
+    "where you trust it, `from_pretrained(folder, use_safetensors=False).save_pretrained(new)` of the class of its "
+    "task writes safetensors"
 )
 _LFS = b"version https://git-lfs"
 

@@ -36,6 +36,7 @@ def load(folder: Path, name: str, options: LoadOptions, refuse_unlike_config: An
     _refuse_without_transformer(folder, name)
     checkpoint_files.refuse_pickles_of_parts(folder, name)
     given: dict[str, Any] = {"use_safetensors": True, "dtype": pick_dtype(options.dtype, chosen)}
+    given["trust_remote_code"] = False
     for path in (path for inside in _folders(folder) for path in sorted(inside.glob("*.safetensors"))):
         checkpoint_files.refuse_partial(path, name)
     for inside in _transformers(folder):
@@ -45,9 +46,7 @@ def load(folder: Path, name: str, options: LoadOptions, refuse_unlike_config: An
         few_bits = quantized_checkpoints.loading(stored, options.quantization, name)
         given |= few_bits | options.placement(chosen if few_bits else None)
     with fit.recorded() as loads:
-        module = SentenceTransformer(
-            str(folder), trust_remote_code=False, device=str(chosen), model_kwargs=given | {"trust_remote_code": False}
-        )
+        module = SentenceTransformer(str(folder), trust_remote_code=False, device=str(chosen), model_kwargs=given)
     tokenizer_files.refuse_without_vocabulary(module.tokenizer, _transformers(folder)[0], name)
     unused: Counter[str] = Counter()
     for inner, info in loads:

@@ -36,7 +36,7 @@ def recorded() -> Iterator[list[tuple[Any, Any]]]:
     plain = PreTrainedModel.__dict__["from_pretrained"]
     loads: list[tuple[Any, Any]] = []
 
-    def watched(cls: Any, *args: Any, output_loading_info: bool = False, **options: Any) -> Any:
+    def watched(cls: Any, /, *args: Any, output_loading_info: bool = False, **options: Any) -> Any:
         module, info = plain.__get__(None, cls)(*args, output_loading_info=True, **options)
         loads.append((module, info))
         return (module, info) if output_loading_info else module

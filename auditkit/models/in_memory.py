@@ -53,7 +53,7 @@ def _merged(peft_model: Any) -> Any:
     from auditkit.models.low_rank import refuse_unmergeable
 
     for adapter in peft_model.active_adapters if hasattr(peft_model, "active_adapters") else peft_model.peft_config:
-        refuse_unmergeable(peft_model.peft_config[adapter], type(peft_model).__name__)
+        refuse_unmergeable(peft_model.peft_config[adapter].to_dict(), type(peft_model).__name__)
     if getattr(peft_model.get_base_model(), "is_quantized", False):
         return peft_model.get_base_model()
     return copy.deepcopy(peft_model).merge_and_unload(safe_merge=True)

@@ -6,8 +6,8 @@ same weights: peft itself only warns, and an adapter of which half is missing is
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def load(folder: Path, name: str, options: LoadOptions, load_base: Callable[[str
     """
     config = _read_config(folder, name)
     tensors = _read_weights(folder, name)
-    wanted = replace(
+    wanted = dataclasses.replace(
         options,
         task=_task(config, options.task, name),
         revision=config.get("revision") or None,
@@ -74,30 +74,30 @@ def load(folder: Path, name: str, options: LoadOptions, load_base: Callable[[str
     )
     base = _base(str(config.get("base_model_name_or_path") or ""), folder, name)
     if wanted.revision and Path(base).exists():
-        wanted = replace(wanted, revision=None)  # peft writes one for every base
+        wanted = dataclasses.replace(wanted, revision=None)  # peft writes one for every base
     model: Any = _loaded(base, wanted, folder, name, load_base)
     if not hasattr(model, "module"):
         raise ModelError(f"cannot load {name}: its base {base} gives out no module to put adapters into")
-    _put_in(_target(model.module, tensors), folder, tensors, name)
+    _put_in(_target(model.module, tensors), config, tensors, name)
     model.name = name
     if hasattr(model, "revision"):
         model.revision = options.revision
     return model
 
 
-def refuse_unmergeable(config: Any, name: str) -> None:
+def refuse_unmergeable(config: Mapping[str, Any], name: str) -> None:
     """Refuse adapters that are no change of weights: prompts, prefixes, mixtures, and those that wait for a token.
 
     Args:
-        config: of peft, or its JSON.
+        config: of peft, as a mapping.
         name: what errors call the model.
 
     Raises:
         ModelError: says what kind it is.
     """
-    entry = config.get if isinstance(config, Mapping) else lambda key: getattr(config, key, None)
-    kind = str(getattr(entry("peft_type"), "value", entry("peft_type"))).upper()
-    if kind not in MERGEABLE or entry("alora_invocation_tokens"):
+    stated = config.get("peft_type")
+    kind = str(getattr(stated, "value", stated)).upper()
+    if kind not in MERGEABLE or config.get("alora_invocation_tokens"):
         what = f"{kind} that waits for a token" if kind in MERGEABLE else kind
         raise ModelError(
             f"cannot load {name}: its adapters are of the kind {what}, which cannot be merged into the weights of "
@@ -122,7 +122,7 @@ def _read_weights(folder: Path, name: str) -> dict[str, Any]:
     if not (folder / WEIGHTS).exists() and pickled.exists():
         raise ModelError(
             f"cannot load {name}: {pickled.name} is a pickle: reading it can run code, so it is refused; where you "
-            "trust it, PeftModel.from_pretrained(base, folder).save_pretrained(new) writes safetensors"
+            "trust it, `PeftModel.from_pretrained(base, folder).save_pretrained(new)` writes safetensors"
         )
     checkpoint_files.refuse_partial(folder / WEIGHTS, name)
     return dict(load_file(folder / WEIGHTS))
@@ -199,13 +199,13 @@ def _target(module: Any, tensors: Collection[str]) -> Any:
     return module if inner is None or any(key.startswith(f"{PREFIX}0.") for key in tensors) else inner
 
 
-def _put_in(module: Any, folder: Path, tensors: Mapping[str, Any], name: str) -> None:
+def _put_in(module: Any, config: Mapping[str, Any], tensors: Mapping[str, Any], name: str) -> None:
     """Merge the adapters into `module`, in place; the same parameters require gradients as before."""
     import peft
 
     trained = {key for key, p in module.named_parameters() if p.requires_grad}
     try:
-        wrapped = peft.PeftModel(module, peft.PeftConfig.from_pretrained(str(folder)))
+        wrapped = peft.PeftModel(module, peft.PeftConfig.from_peft_type(**_known(config, name)))
         _refuse_unlike(wrapped, tensors, name)
         peft.set_peft_model_state_dict(wrapped, dict(tensors))
         merged = wrapped.merge_and_unload(safe_merge=True)
@@ -214,6 +214,21 @@ def _put_in(module: Any, folder: Path, tensors: Mapping[str, Any], name: str) ->
         raise ModelError(f"cannot load {name}: its adapters do not fit the base: {said}") from e
     for key, p in merged.named_parameters():
         p.requires_grad_(key in trained)
+
+
+def _known(config: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The settings that the installed peft knows; it would ignore the others, which a newer one had a use for."""
+    from peft import PeftConfig, PeftType
+    from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+
+    kind: Any = PEFT_TYPE_TO_CONFIG_MAPPING.get(PeftType[str(config["peft_type"]).upper()], PeftConfig)
+    fields = {field.name for field in dataclasses.fields(kind)}
+    if strange := sorted(key for key, value in config.items() if key not in fields and value):
+        raise ModelError(
+            f"cannot load {name}: {CONFIG} says {', '.join(strange)}, which the installed peft does not know; "
+            "pip install -U peft"
+        )
+    return {key: value for key, value in config.items() if key in fields}
 
 
 def _refuse_unlike(wrapped: Any, tensors: Mapping[str, Any], name: str) -> None:

@@ -55,5 +55,5 @@ def has_vocabulary(folder: Path) -> bool:
 def _absent() -> str:
     return (
         "its tokenizer is missing: no tokenizer.json and no vocabulary (vocab.txt, *.model, ...) beside config.json; "
-        "save it there: AutoTokenizer.from_pretrained(the original model).save_pretrained(folder)"
+        "save it there: `AutoTokenizer.from_pretrained(original).save_pretrained(folder)`"
     )

@@ -49,7 +49,7 @@ def execution_device(module: torch.nn.Module) -> torch.device:
     first = next(module.parameters()).device
     if first.type != "meta":
         return first
-    hooks = (getattr(part, "_hf_hook", None) for part in module.modules())
+    hooks = (part._hf_hook for part in module.modules() if hasattr(part, "_hf_hook"))
     return torch.device(
         next((h.execution_device for h in hooks if getattr(h, "execution_device", None) is not None), "cpu")
     )

@@ -322,9 +322,10 @@ def test_adapters_that_are_not_those_of_their_configuration_are_refused(lora, tm
         ({"peft_type": "PROMPT_TUNING"}, "of the kind PROMPT_TUNING, which cannot be merged"),
         ({"alora_invocation_tokens": [3]}, "that waits for a token"),
         ({"task_type": "TOKEN_CLS"}, "task_type: TOKEN_CLS"),
+        ({"a_setting_of_tomorrow": 2}, "pip install -U peft"),
         ({"megatron_config": {"a": 1}, "megatron_core": "antigravity"}, "megatron_core.*not run"),
     ],
-    ids=["another rank", "prompts", "waits for a token", "another task", "names code"],
+    ids=["another rank", "prompts", "waits for a token", "another task", "from a newer peft", "names code"],
 )
 def test_a_configuration_of_other_adapters_is_refused(lora, tmp_path, entries, said):
     folder = copied(lora[0], tmp_path / "adapter")
