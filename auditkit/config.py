@@ -1,6 +1,8 @@
 """audit.yaml: what to audit, with which probes, and what must hold.
 
-    model: minilm-mlm               # or {spec: ..., task: ..., device: auto, dtype: auto, revision: ...}
+    model: minilm-mlm               # or {spec: ..., task: ..., device: auto, dtype: auto, revision: ...,
+                                    #     subfolder: ..., device_map: auto, max_memory: {0: 10GiB, cpu: 30GiB},
+                                    #     offload_folder: ..., quantization: {quant_method: ..., ...}}
     seed: 0
     out: audit-out
     probes:
@@ -47,6 +49,11 @@ class ModelConfig(_Section):
     device: str = "auto"
     dtype: str = "auto"
     revision: str | None = None
+    subfolder: str | None = None
+    device_map: str | dict[str, int | str] | None = None
+    max_memory: dict[int | str, int | str] | None = None
+    offload_folder: str | None = None
+    quantization: dict[str, Any] | None = None
 
 
 class ProbeConfig(_Section):

@@ -20,6 +20,7 @@ from auditkit.fairness import bootstrap
 from auditkit.fairness.groups import Gap
 from auditkit.fairness.metrics import SMALL_CELL
 from auditkit.fairness.people import Bools, Floats, Partition
+from auditkit.fairness.yes_no import yes_no
 from auditkit.measurement import Interval
 
 BINS = 10
@@ -69,6 +70,7 @@ def calibration_by_group(partition: Partition, label: Bools, score: Floats) -> l
         label: (n,) whether the true outcome is positive.
         score: (n,) the predicted probability that it is.
     """
+    label = yes_no(label, "label")
     members = [partition.codes == code for code in range(len(partition.groups))]
     return [_calibration(name, label[m], score[m]) for name, m in zip(partition.groups, members, strict=True)]
 

@@ -16,6 +16,7 @@ from auditkit.fairness import bootstrap
 from auditkit.fairness.groups import Gap
 from auditkit.fairness.metrics import SMALL_CELL
 from auditkit.fairness.people import Bools, Floats, Partition
+from auditkit.fairness.yes_no import yes_no
 from auditkit.measurement import Interval
 from auditkit.privacy.roc import auc, roc
 
@@ -58,6 +59,7 @@ def discrimination_by_group(partition: Partition, label: Bools, score: Floats) -
         label: (n,) whether the true outcome is positive.
         score: (n,) the predicted probability that it is.
     """
+    label = yes_no(label, "label")
     members = [partition.codes == code for code in range(len(partition.groups))]
     return [_of(name, score[m & label], score[m & ~label]) for name, m in zip(partition.groups, members, strict=True)]
 

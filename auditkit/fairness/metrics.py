@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from auditkit.errors import DataError
+from auditkit.fairness.yes_no import yes_no
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -63,9 +64,10 @@ def count(codes: npt.ArrayLike, label: npt.ArrayLike, prediction: npt.ArrayLike,
         (groups, 2, 2) counts.
 
     Raises:
-        DataError: the three are not about equally many people.
+        DataError: the three are not about equally many people, or an outcome is neither true nor false.
     """
-    columns = [np.asarray(c, dtype=np.int64) for c in (codes, label, prediction)]
+    outcomes = (yes_no(label, "label"), yes_no(prediction, "prediction"))
+    columns = [np.asarray(c, dtype=np.int64) for c in (codes, *outcomes)]
     if len({len(c) for c in columns}) > 1:
         lengths = " and ".join(str(len(c)) for c in columns)
         raise DataError(f"groups, labels and predictions of {lengths} people; expected one of each for every person")

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from auditkit.errors import DataError, UnknownName
 from auditkit.fairness.copies import refuse_copies
 from auditkit.fairness.spelling import ABSENT, TRUTH, alike, folded, is_absent
+from auditkit.fairness.yes_no import yes_no
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +48,10 @@ class People:
     score: Floats | None
     sensitive: Mapping[str, Texts]
     positive: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", yes_no(self.label, "label"))
+        object.__setattr__(self, "prediction", yes_no(self.prediction, "prediction"))
 
     def __len__(self) -> int:
         return len(self.label)

@@ -25,6 +25,7 @@ import numpy.typing as npt
 from auditkit import data as datasets
 from auditkit.data.hiring import SENSITIVE as HIRING_SENSITIVE
 from auditkit.errors import DataError
+from auditkit.fairness.yes_no import yes_no
 from auditkit.models.predictions import read_table
 
 if TYPE_CHECKING:
@@ -73,6 +74,9 @@ class PeopleTable:
     revealing: tuple[str, ...]
     ids: npt.NDArray[np.object_]
     source: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", yes_no(self.label, "label"))
 
     def __len__(self) -> int:
         return len(self.label)

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from auditkit.errors import DataError, UnknownName
+from auditkit.fairness.yes_no import yes_no
 
 if TYPE_CHECKING:
     from auditkit.models.predictions import Predictions
@@ -32,10 +33,13 @@ class Split:
 
     Attributes:
         features: (n, d) what a model may know of each: columns of a table, or an embedding of a text.
-        label: (n,) whether the true outcome is the favourable one.
+        label: (n,) whether the true outcome is the favourable one; 0/1 in any type is read as that.
         sensitive: each attribute's (n,) values as texts.
         texts: (n,) each person described in words; None where there are only numbers.
         ids: (n,) who they are.
+
+    Raises:
+        DataError: a label is neither true nor false.
     """
 
     features: Floats
@@ -43,6 +47,9 @@ class Split:
     sensitive: Mapping[str, Texts]
     texts: tuple[str, ...] | None
     ids: Texts
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", yes_no(self.label, "label"))
 
     def __len__(self) -> int:
         return len(self.label)

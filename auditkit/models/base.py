@@ -15,7 +15,7 @@ import torch
 from auditkit.errors import ModelError
 from auditkit.models.identity import config_sha256, identity, tokenizer_sha256
 from auditkit.models.saving import refuse_reshaped, without_progress
-from auditkit.models.weights import parameter_count, weights_sha256
+from auditkit.models.weights import execution_device, parameter_count, weights_sha256
 
 
 class HFModel:
@@ -32,8 +32,8 @@ class HFModel:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
-        return next(self.module.parameters()).device
+        """Where the weights are, or are brought when they are needed."""
+        return execution_device(self.module)
 
     @property
     def context(self) -> int:

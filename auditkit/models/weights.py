@@ -44,6 +44,17 @@ def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
     return DTYPES.get(dtype, torch.float32)
 
 
+def execution_device(module: torch.nn.Module) -> torch.device:
+    """Where the inputs of a module go: where its first weights are, or are brought when they are needed."""
+    first = next(module.parameters()).device
+    if first.type != "meta":
+        return first
+    hooks = (part._hf_hook for part in module.modules() if hasattr(part, "_hf_hook"))
+    return torch.device(
+        next((h.execution_device for h in hooks if getattr(h, "execution_device", None) is not None), "cpu")
+    )
+
+
 def parameter_count(module: torch.nn.Module) -> int:
     """Number of distinct parameters; tied weights count once, and weights in few bits as many as they stand for."""
     packed: dict[Any, int] = {}
@@ -55,15 +66,24 @@ def parameter_count(module: torch.nn.Module) -> int:
 def weights_sha256(module: torch.nn.Module) -> str:
     """sha256 over name, dtype, shape and bytes of every parameter and buffer really in memory, in name order.
 
-    It does not depend on the device, so the same weights on a CPU and a GPU have the same hash. Packed weights are
-    hashed as the integers and scales inside them.
+    It does not depend on the device, so the same weights on a CPU and a GPU have the same hash, and those that are kept
+    on disk too: they are read one after the other. Packed weights are hashed as the integers and scales inside them.
     """
     digest = hashlib.sha256()
     for name, tensor in sorted(plain_tensors(module), key=lambda named: named[0]):
         digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
-        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        flat = _present(module, name, tensor).detach().cpu().contiguous().reshape(-1)
         digest.update(memoryview(flat.view(torch.uint8).numpy()))
     return digest.hexdigest()
+
+
+def _present(module: torch.nn.Module, name: str, tensor: torch.Tensor) -> torch.Tensor:
+    """A weight with its values: one kept elsewhere by accelerate is fetched."""
+    if tensor.device.type != "meta":
+        return tensor
+    from transformers.integrations.accelerate import load_offloaded_parameter
+
+    return load_offloaded_parameter(module, name)
 
 
 def plain_tensors(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
