@@ -15,6 +15,7 @@ import torch
 from auditkit.errors import ModelError
 from auditkit.models.identity import config_sha256, identity, tokenizer_sha256
 from auditkit.models.saving import refuse_reshaped, without_progress
+from auditkit.models.tokens import Row, cut, read
 from auditkit.models.weights import parameter_count, weights_sha256
 
 
@@ -91,19 +92,36 @@ class HFModel:
         self.tokenizer.save_pretrained(folder)
         return Path(folder)
 
-    def tokenize(self, texts: Sequence[str], *, reserve: int = 0, **options: Any) -> Any:
-        """Token ids without padding; texts over the context, less `reserve` tokens, are cut to it and counted."""
-        room = self.context - reserve
-        if not texts:
-            return {"input_ids": [], "offset_mapping": [], "special_tokens_mask": []}
-        encoded = self.tokenizer(list(texts), verbose=False, return_attention_mask=False, **options)
-        too_long = sum(len(ids) > room for ids in encoded["input_ids"])
-        if not too_long:
-            return encoded
-        self.notices[f"texts truncated to {self.context} tokens"] += too_long
-        return self.tokenizer(
-            list(texts), verbose=False, return_attention_mask=False, truncation=True, max_length=room, **options
-        )
+    def tokenize(
+        self,
+        texts: Sequence[str],
+        *,
+        reserve: int = 0,
+        add_special_tokens: bool = True,
+        return_offsets_mapping: bool = False,
+        return_special_tokens_mask: bool = False,
+    ) -> dict[str, list[list[Any]]]:
+        """Token ids without padding; texts over the context, less `reserve` tokens, are cut to it and counted.
+
+        Raises:
+            InputError: a text is not valid Unicode.
+            ModelError: offsets are asked of a tokenizer that gives none, and cannot be found.
+        """
+        room, side = self.context - reserve, self.tokenizer.truncation_side
+        rows = self._read(texts, special=add_special_tokens, offsets=return_offsets_mapping)
+        if too_long := sum(len(row.ids) > room for row in rows):
+            self.notices[f"texts truncated to {self.context} tokens"] += too_long
+            rows = [cut(row, room, side) for row in rows]
+        found: dict[str, list[list[Any]]] = {"input_ids": [row.ids for row in rows]}
+        if return_offsets_mapping:
+            found["offset_mapping"] = [list(row.offsets) for row in rows]
+        if return_special_tokens_mask:
+            found["special_tokens_mask"] = [[int(s) for s in row.special] for row in rows]
+        return found
+
+    def _read(self, texts: Sequence[str], *, special: bool, offsets: bool) -> list[Row]:
+        """The tokens of each text, none of them cut."""
+        return read(self.tokenizer, texts, special=special, offsets=offsets)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,17 @@ import torch
 from auditkit.errors import InputError, ModelError
 from auditkit.models.base import HFModel, eager_attention
 from auditkit.models.batching import Batcher, pad, padded, token_budget
+from auditkit.models.masking import fill_in, put_masks, slots
 from auditkit.models.narrow import one_position
 from auditkit.models.protocols import Encoded, Fill, Floats, Ints, MaskQuery, TokenStatistics, UnmaskedScores
 from auditkit.models.token_statistics import as_token_statistics, statistics
+from auditkit.models.tokens import Row, read, rehearse
+from auditkit.models.words import scored_words
 
 TOKENS_PER_BATCH = {"cpu": 2048, "accelerator": 32_768}
+MOST_WORDS_TRIED = 2000
+_COMMON = ("it", "he", "she", "the")
+_CASED = ("hello", "the", *"abcdefghijklmnopqrstuvwxyz")
 
 Slot = tuple[tuple[int, ...], int]
 """Input ids, and the position in them that is asked for."""
@@ -38,31 +44,60 @@ class MaskedLM(HFModel):
             raise ModelError(
                 f"{name}: the tokenizer has no mask token; expected a masked language model, or task: causal-lm"
             )
+        rehearse(tokenizer, name)
         self.mask_token: str = tokenizer.mask_token
         self.mask_id: int = tokenizer.mask_token_id
         self._batches = Batcher(token_budget(self.device, **TOKENS_PER_BATCH), self.notices)
 
     @cached_property
     def lower_cases(self) -> bool:
-        """Found by asking the tokenizer, since not every one declares it."""
-        return bool(self.tokenizer.tokenize("Hello") == self.tokenizer.tokenize("hello"))
+        """Found by asking the tokenizer about letters that it knows, since not every one declares it."""
+        unknown = self.tokenizer.unk_token
+        asked = [(self.tokenizer.tokenize(word), word.capitalize()) for word in _CASED]
+        known = [(tokens, upper) for tokens, upper in asked if unknown not in tokens]
+        return bool(known) and all(self.tokenizer.tokenize(upper) == tokens for tokens, upper in known)
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
-        """Token ids of each text, cut (and counted) at the model's context."""
+        """Token ids of each text, cut (and counted) at the model's context.
+
+        A mask written into a text stands where a word would stand, with the space that is part of such a word.
+        """
         encoded = self.tokenize(texts, return_special_tokens_mask=True, return_offsets_mapping=True)
         out = []
         for i, ids in enumerate(encoded["input_ids"]):
-            words = [-1 if w is None else w for w in encoded.word_ids(i)]
             # Some tokenizers report a mask written into the text as special; for scoring it is an ordinary slot.
             special = np.array(encoded["special_tokens_mask"][i], dtype=bool) & (np.array(ids) != self.mask_id)
             offsets = np.array(encoded["offset_mapping"][i], dtype=np.int64).reshape(-1, 2)
-            out.append(Encoded(np.array(ids, dtype=np.int64), special, np.array(words, dtype=np.int64), offsets))
+            words = scored_words(texts[i], offsets, special)
+            out.append(Encoded(np.array(ids, dtype=np.int64), special, words, offsets))
         return out
+
+    def _read(self, texts: Sequence[str], *, special: bool, offsets: bool) -> list[Row]:
+        """As of every model, but masks in a text stand as words do (`auditkit.models.masking`)."""
+        filled = [fill_in(text, self.mask_token, self._stand_in if self.mask_token in text else "") for text in texts]
+        rows = read(self.tokenizer, [f.text for f in filled], special=special, offsets=True)
+        out = []
+        for text, row, words in zip(texts, rows, filled, strict=True):
+            masked = put_masks(row, words, self.mask_token, self.mask_id)
+            if masked is None:
+                raise InputError(
+                    f"the tokenizer of {self.name} joins the word at {self.mask_token} to what stands beside it in "
+                    f"{text[:80]!r}; put spaces around {self.mask_token}"
+                )
+            out.append(masked)
+        return out
+
+    @cached_property
+    def _stand_in(self) -> str:
+        """A word that is one token, its space included, where there is any."""
+        spelled = (self.tokenizer.decode([i]).strip() for i in self.tokenizer.get_vocab().values())
+        words = [*_COMMON, *islice((word for word in spelled if word.isalpha()), MOST_WORDS_TRIED)]
+        return next((word for word in words if self.word_id(word) is not None), _COMMON[0])
 
     def word_id(self, word: str) -> int | None:
         """The single id of `word` inside a sentence; None where it takes several or is unknown."""
-        ids = self.tokenizer(" " + word, add_special_tokens=False)["input_ids"]
-        return int(ids[0]) if len(ids) == 1 and ids[0] != self.tokenizer.unk_token_id else None
+        (found,) = slots(self, ["and "], [word], [" and"])
+        return found.targets[0]
 
     def masked_logprobs(self, queries: Sequence[MaskQuery]) -> list[Floats]:
         """Log p of each query's targets. Queries about the same position of the same input are computed once."""

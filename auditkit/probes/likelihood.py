@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from auditkit.errors import MissingCapability
+from auditkit.models.masking import held
 from auditkit.models.protocols import FillsMask, Floats, MaskQuery, ScoresText
 
 LIKELIHOOD_MODEL = (ScoresText, FillsMask)
@@ -93,13 +94,9 @@ def spans(model: FillsMask, before: Sequence[str], inside: Sequence[str], after:
     whole = model.encode([b + i + a for b, i, a in zip(before, inside, after, strict=True)])
     found: list[Span] = []
     for text, head, own in zip(whole, before, inside, strict=True):
-        begin, end = text.offsets.T
-        held = np.flatnonzero(~text.special & (end > len(head)) & (begin < len(head) + len(own)))
-        if not len(held):
-            raise MissingCapability(
-                f"the model reads at most {len(text.ids)} tokens, too few for the context {head[:60]!r}..."
-            )
-        found.append(Span(tuple(text.ids.tolist()), int(held[0]), int(held[-1]) + 1))
+        space = head[-1:].isspace() and not own[:1].isspace()  # it is part of the word, for some tokenizers
+        start, stop = held(text, len(head) - space, len(head) + len(own), f"the context {head[:60]!r}")
+        found.append(Span(tuple(text.ids.tolist()), start, stop))
     return found
 
 

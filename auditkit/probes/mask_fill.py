@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from auditkit.errors import DataError, MissingCapability, VocabularyError
+from auditkit.errors import DataError, VocabularyError
+from auditkit.models.masking import slots
 from auditkit.models.protocols import FillsMask, Floats, MaskQuery
 from auditkit.probes.base import ItemScore, ProbeResult
 from auditkit.probes.evidence import extremes, random_weights_null, summarize
@@ -63,22 +64,27 @@ def log_odds(model: FillsMask, prompts: Sequence[str]) -> Floats:
         VocabularyError: the model has none of the words of one list as a single token.
         MissingCapability: the first blank of a prompt lies beyond what the model can read.
     """
-    women, men = (_ids(model, words) for words in (WOMEN, MEN))
-    queries = []
-    for prompt, text in zip(prompts, model.encode([p.replace(BLANK, model.mask_token) for p in prompts]), strict=True):
-        ids = tuple(text.ids.tolist())
-        if model.mask_id not in ids:
-            raise MissingCapability(f"the model reads at most {len(ids)} tokens, too few for {prompt[:60]!r}...")
-        queries.append(MaskQuery(ids, ids.index(model.mask_id), (*women, *men)))
-    found = np.array(model.masked_logprobs(queries))
-    return np.asarray(
-        np.logaddexp.reduce(found[:, : len(women)], axis=1) - np.logaddexp.reduce(found[:, len(women) :], axis=1)
-    )
+    before, after = zip(*[_around(model, prompt) for prompt in prompts], strict=True)
+    words = [w for of_group in (WOMEN, MEN) for word in of_group for w in (word, word.capitalize())]
+    queries, women = [], []
+    for slot in slots(model, before, words, after):
+        of_women = _ids(WOMEN, slot.targets[: 2 * len(WOMEN)])
+        of_men = _ids(MEN, slot.targets[2 * len(WOMEN) :])
+        queries.append(MaskQuery(slot.ids, slot.position, (*of_women, *of_men)))
+        women.append(len(of_women))
+    found = [(p[:n], p[n:]) for p, n in zip(model.masked_logprobs(queries), women, strict=True)]
+    return np.array([np.logaddexp.reduce(a) - np.logaddexp.reduce(b) for a, b in found])
 
 
-def _ids(model: FillsMask, words: Sequence[str]) -> list[int]:
+def _around(model: FillsMask, prompt: str) -> tuple[str, str]:
+    """What stands before and after the first blank; the other blanks are masks."""
+    before, _, after = prompt.partition(BLANK)
+    return before, after.replace(BLANK, model.mask_token)
+
+
+def _ids(words: Sequence[str], targets: Sequence[int | None]) -> list[int]:
     """Vocabulary ids of the words that are single tokens, each once."""
-    ids = {i for w in words for i in (model.word_id(w), model.word_id(w.capitalize())) if i is not None}
+    ids = {i for i in targets if i is not None}
     if not ids:
         raise VocabularyError(
             f"none of {list(words)} is a single token of the model; this probe needs an English vocabulary"

@@ -17,8 +17,9 @@ import numpy as np
 from auditkit import data as datasets
 from auditkit import stats
 from auditkit.data.types import Occupation
-from auditkit.errors import DataError, MissingCapability, VocabularyError
+from auditkit.errors import DataError, VocabularyError
 from auditkit.measurement import Measurement
+from auditkit.models.masking import slots
 from auditkit.models.protocols import FillsMask, Floats, MaskQuery, ScoresText
 from auditkit.probes.base import ItemScore, ProbeResult
 from auditkit.probes.evidence import check_null_items, random_weights_nulls, subset, with_data
@@ -49,22 +50,19 @@ def pronoun_gaps(
     before = [start.format(o.title) for o in occupations for start, _ in templates]
     if isinstance(model, FillsMask):
         after = [end for _ in occupations for _, end in templates]
-        logprobs = _masked(model, [f"{a} {model.mask_token} {b}" for a, b in zip(before, after, strict=True)])
+        logprobs = _masked(model, before, after)
     else:
         logprobs = model.next_token_logprobs(before, PRONOUNS)
     return (logprobs[:, 0] - logprobs[:, 1]).reshape(len(occupations), len(templates))
 
 
-def _masked(model: FillsMask, texts: Sequence[str]) -> Floats:
-    ids = [model.word_id(word) for word in PRONOUNS]
-    missing = [word for word, i in zip(PRONOUNS, ids, strict=True) if i is None]
-    if missing:
-        raise VocabularyError(f"the vocabulary has no single token for {', '.join(missing)}; leave this probe out")
-    encoded = [tuple(e.ids.tolist()) for e in model.encode(texts)]
-    if cut := [text for text, e in zip(texts, encoded, strict=True) if model.mask_id not in e]:
-        raise MissingCapability(f"the model's context is too short for {cut[0][:60]!r}")
-    targets = tuple(i for i in ids if i is not None)
-    return np.stack(model.masked_logprobs([MaskQuery(e, e.index(model.mask_id), targets) for e in encoded]))
+def _masked(model: FillsMask, before: Sequence[str], after: Sequence[str]) -> Floats:
+    queries = []
+    for slot in slots(model, [f"{a} " for a in before], PRONOUNS, [f" {b}" for b in after]):
+        if missing := [word for word, i in zip(PRONOUNS, slot.targets, strict=True) if i is None]:
+            raise VocabularyError(f"the vocabulary has no single token for {', '.join(missing)}; leave this probe out")
+        queries.append(MaskQuery(slot.ids, slot.position, tuple(i for i in slot.targets if i is not None)))
+    return np.stack(model.masked_logprobs(queries))
 
 
 def slope(x: Floats, y: Floats) -> float:

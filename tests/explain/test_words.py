@@ -5,7 +5,7 @@ import pytest
 import transformers
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from auditkit.explain.words import sum_over_words, word_of_token
+from auditkit.models.words import sum_over_words, word_of_token
 from tests.models.conftest import byte_tokenizer, word_piece_tokenizer
 
 SPACED = [
