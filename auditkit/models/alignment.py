@@ -39,21 +39,23 @@ def aligned(tokenizer: Any, text: str, ids: Sequence[int]) -> Offsets:
     Raises:
         ModelError: the tokens do not spell the text.
     """
-    names = [str(name) for name in tokenizer.convert_ids_to_tokens(list(ids))]
-    known = [i != tokenizer.unk_token_id for i in ids]
-    by_letter = [_signs(_bare(name)) if k else None for name, k in zip(names, known, strict=True)]
-    found = _spelled(list(_letters(text)), by_letter)
-    for alphabet in (_LATIN, _printable_bytes()) if found is None else ():
-        by_byte = [
-            "".join(alphabet.get(c, "") for c in name) if k else None for name, k in zip(names, known, strict=True)
-        ]
-        found = found or _spelled(list(_bytes(text)), by_byte)
+    named = tokenizer.convert_ids_to_tokens(list(ids))
+    names = [str(name) if i != tokenizer.unk_token_id else None for i, name in zip(ids, named, strict=True)]
+    found = _spelled(list(_letters(text)), [name if name is None else _signs(_bare(name)) for name in names])
+    if found is None:  # each token is some bytes, written as letters in one of two ways
+        signs = list(_bytes(text))
+        spellings = ([_in_bytes(name, alphabet) for name in names] for alphabet in (_LATIN, _printable_bytes()))
+        found = next((f for f in (_spelled(signs, tokens) for tokens in spellings) if f is not None), None)
     if found is None:
         raise ModelError(
-            f"the tokenizer ({type(tokenizer).__name__}) gives no offsets, and its tokens do not spell {text[:60]!r}, so "
-            "it is not known which token belongs to which word; save the model with its fast tokenizer (tokenizer.json)"
+            f"the tokenizer ({type(tokenizer).__name__}) gives no offsets, and its tokens do not spell {text[:60]!r}: "
+            "no one knows which word a token is part of; save the model with its fast tokenizer (tokenizer.json)"
         )
     return _with_spaces(text, found)
+
+
+def _in_bytes(name: str | None, alphabet: dict[str, str]) -> str | None:
+    return name if name is None else "".join(alphabet.get(c, "") for c in name)
 
 
 def _with_spaces(text: str, offsets: Offsets) -> Offsets:
@@ -130,9 +132,8 @@ def _letters(text: str) -> Iterator[_Sign]:
 
 def _signs(text: str) -> str:
     """Without case, without the form of letters (é is e and a mark), without white space."""
-    return "".join(
-        c for c in unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold()) if not c.isspace()
-    )
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return "".join(c for c in decomposed if not c.isspace())
 
 
 def _bytes(text: str) -> Iterator[_Sign]:

@@ -111,16 +111,9 @@ def put_masks(row: Row, filled: Filled, mask: str, mask_id: int) -> Row | None:
     """
     ids, special, offsets = list(row.ids), list(row.special), [_moved(at, filled, mask) for at in row.offsets]
     for k, (start, end) in reversed(list(enumerate(filled.spans))):
-        inside = [
-            t
-            for t, ((a, b), s) in enumerate(zip(row.offsets, row.special, strict=True))
-            if not s and b > start and a < end
-        ]
-        if (
-            not inside
-            or any(filled.text[row.offsets[t][0] : start].strip() for t in inside)
-            or any(filled.text[end : row.offsets[t][1]].strip() for t in inside)
-        ):
+        inside = [t for t, (a, b) in enumerate(row.offsets) if not row.special[t] and b > start and a < end]
+        beside = [filled.text[row.offsets[t][0] : start] + filled.text[end : row.offsets[t][1]] for t in inside]
+        if not inside or "".join(beside).strip():
             return None
         where = start + k * (len(mask) - (end - start))
         place = slice(inside[0], inside[-1] + 1)

@@ -56,9 +56,7 @@ def read(tokenizer: Any, texts: Sequence[str], *, special: bool = True, offsets:
 
 def cut(row: Row, room: int, side: str = "right") -> Row:
     """The row without the ordinary tokens that are too many for `room`, those of the given side."""
-    ordinary = [
-        t for t, (s, (start, end)) in enumerate(zip(row.special, row.offsets, strict=True)) if not s or start < end
-    ]
+    ordinary = [t for t, (start, end) in enumerate(row.offsets) if not row.special[t] or start < end]
     many = max(0, min(len(ordinary), len(row.ids) - room))
     gone = set(ordinary[:many] if side == "left" else ordinary[len(ordinary) - many :])
     kept = [t for t in range(len(row.ids)) if t not in gone]
@@ -90,7 +88,7 @@ def _refuse_halves(texts: Sequence[str]) -> None:
 
 
 def _of_spaces(text: str, special: Sequence[int], offsets: Sequence[tuple[int, int]]) -> Offsets:
-    """Offsets, in which a token of white space has it: some tokenizers leave white space out of where a token stands."""
+    """Offsets in which a token of white space covers it: some tokenizers leave white space out of all of them."""
     out, last = list(offsets), 0
     for t, ((start, end), s) in enumerate(zip(offsets, special, strict=True)):
         if start == end and not s and last < start and not text[last:start].strip():
@@ -113,8 +111,8 @@ def _framed(row: Row, whole: list[int], tokenizer: Any) -> Row:
     start = next(places, None)
     if start is None:
         raise ModelError(
-            f"the tokenizer ({type(tokenizer).__name__}) makes other tokens of a text where it puts special ones around "
-            "it; save the model with its fast tokenizer (tokenizer.json)"
+            f"the tokenizer ({type(tokenizer).__name__}) makes other tokens of a text where special ones stand "
+            "around it; save the model with its fast tokenizer (tokenizer.json)"
         )
     end = len(whole) - start - count
     nowhere = [(0, 0)]

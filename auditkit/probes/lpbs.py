@@ -196,9 +196,8 @@ def _queries(
     before, after = zip(*around, strict=True)
     parts = [_attribute_apart(template, words[0], attribute) for template, attribute in texts]
     given, masked = [], []
-    for slot, (_, start, stop) in zip(
-        slots(model, before, words, after), spans(model, *zip(*parts, strict=True)), strict=True
-    ):
+    places = zip(slots(model, before, words, after), spans(model, *zip(*parts, strict=True)), strict=True)
+    for slot, (_, start, stop) in places:
         targets = tuple(i for i in slot.targets if i is not None)
         if len(targets) < len(words):
             raise VocabularyError(f"one of {list(words)} is not a single token in all templates; name other words")

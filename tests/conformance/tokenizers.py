@@ -14,7 +14,7 @@ SENTENCES = (
     "Women and men are good at work, her sister said.",
     "The engineer saw her. The teacher saw him.",
 )
-WORDS = (
+WORDS = [
     "the",
     "nurse",
     "said",
@@ -30,7 +30,7 @@ WORDS = (
     "women",
     "men",
     "are",
-)
+]
 CONTEXT = 64
 SPECIAL = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
 NAMES = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
@@ -162,8 +162,6 @@ def characters(masked):
 
 class PythonWords(PreTrainedTokenizer):
     """Words, and letters of unknown ones with `@@` before all but the last; lower case."""
-
-    model_input_names = ["input_ids", "attention_mask"]
 
     def __init__(self, vocabulary=None, **options):
         letters = [c + end for c in "abcdefghijklmnopqrstuvwxyz.,;é" for end in ("", "@@")]
