@@ -13,9 +13,10 @@ from typing import Any, ClassVar, Self
 import torch
 
 from auditkit.errors import ModelError
+from auditkit.models import fit
 from auditkit.models.identity import config_sha256, identity, tokenizer_sha256
 from auditkit.models.saving import refuse_reshaped, without_progress
-from auditkit.models.tokens import Row, cut, read
+from auditkit.models.tokens import Row, cut, read_tokens
 from auditkit.models.weights import parameter_count, weights_sha256
 
 
@@ -25,6 +26,7 @@ class HFModel:
     task: ClassVar[str]
 
     def __init__(self, module: Any, tokenizer: Any, *, name: str, revision: str | None = None) -> None:
+        fit.refuse_tokens_without_rows(module, tokenizer, name)
         self.module = module.eval()
         self.tokenizer = tokenizer
         self.name = name
@@ -121,7 +123,7 @@ class HFModel:
 
     def _read(self, texts: Sequence[str], *, special: bool, offsets: bool) -> list[Row]:
         """The tokens of each text, none of them cut."""
-        return read(self.tokenizer, texts, special=special, offsets=offsets)
+        return read_tokens(self.tokenizer, texts, special=special, offsets=offsets)
 
 
 @contextmanager

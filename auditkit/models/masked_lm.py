@@ -18,7 +18,7 @@ from auditkit.models.masking import fill_in, put_masks, slots
 from auditkit.models.narrow import one_position
 from auditkit.models.protocols import Encoded, Fill, Floats, Ints, MaskQuery, TokenStatistics, UnmaskedScores
 from auditkit.models.token_statistics import as_token_statistics, statistics
-from auditkit.models.tokens import Row, read, rehearse
+from auditkit.models.tokens import Row, read_tokens, rehearse
 from auditkit.models.words import scored_words
 
 TOKENS_PER_BATCH = {"cpu": 2048, "accelerator": 32_768}
@@ -75,7 +75,7 @@ class MaskedLM(HFModel):
     def _read(self, texts: Sequence[str], *, special: bool, offsets: bool) -> list[Row]:
         """As of every model, but masks in a text stand as words do (`auditkit.models.masking`)."""
         filled = [fill_in(text, self.mask_token, self._stand_in if self.mask_token in text else "") for text in texts]
-        rows = read(self.tokenizer, [f.text for f in filled], special=special, offsets=True)
+        rows = read_tokens(self.tokenizer, [f.text for f in filled], special=special, offsets=True)
         out = []
         for text, row, words in zip(texts, rows, filled, strict=True):
             masked = put_masks(row, words, self.mask_token, self.mask_id)
@@ -188,18 +188,20 @@ class MaskedLM(HFModel):
             InputError: a text holds no mask, or lost it to truncation.
         """
         beams: list[list[Hypothesis]] = []
-        for text, encoded in zip(texts, self.encode(texts), strict=True):
-            if self.mask_id not in encoded.ids:
+        encoded = self.encode(texts)
+        for text, one in zip(texts, encoded, strict=True):
+            if self.mask_id not in one.ids:
                 raise InputError(
                     f"no {self.mask_token} in the first {self.context} tokens of {text[:80]!r}; "
                     "put one where a word is wanted"
                 )
-            beams.append([(tuple(encoded.ids.tolist()), (), 0.0)])
+            beams.append([(tuple(one.ids.tolist()), (), 0.0)])
         while any(self.mask_id in beam[0][0] for beam in beams):
             self._fill_next(beams, 2 * k)
+        places = [np.flatnonzero(one.ids == self.mask_id).tolist() for one in encoded]
         return [
-            [self._as_fill(text, words, lp) for _, words, lp in beam[:k]]
-            for text, beam in zip(texts, beams, strict=True)
+            [Fill(self._words(ids, at), self._written(text, ids, at), score) for ids, _, score in beam[:k]]
+            for text, beam, at in zip(texts, beams, places, strict=True)
         ]
 
     def _fill_next(self, beams: list[list[Hypothesis]], width: int) -> None:
@@ -223,10 +225,16 @@ class MaskedLM(HFModel):
         for b, hypotheses in grown.items():
             beams[b] = sorted(hypotheses, key=lambda h: -h[2])[:width]
 
-    def _as_fill(self, text: str, tokens: tuple[int, ...], logprob: float) -> Fill:
-        words = tuple(self.tokenizer.convert_ids_to_tokens(t) for t in tokens)
-        plain = tuple(self.tokenizer.decode([t]).strip() for t in tokens)
-        for word, shown in zip(words, plain, strict=True):
-            glued = word.startswith("##")
-            text = text.replace((" " if glued else "") + self.mask_token, shown.removeprefix("##"), 1)
-        return Fill(plain, text, logprob)
+    def _words(self, ids: tuple[int, ...], places: Sequence[int]) -> tuple[str, ...]:
+        return tuple(self.tokenizer.decode([ids[at]]).strip() for at in places)
+
+    def _written(self, text: str, ids: tuple[int, ...], places: Sequence[int]) -> str:
+        """The text with what was filled in; a piece that continues the word before it without the space between."""
+        head, *rest = text.split(self.mask_token)
+        for at, word, tail in zip(places, self._words(ids, places), rest, strict=False):
+            before = self.tokenizer.decode(list(ids[max(0, at - 1) : at]))
+            added = self.tokenizer.decode(list(ids[max(0, at - 1) : at + 1])).removeprefix(before)
+            if added[:1].isalnum() and before[-1:].isalnum():
+                head, word = head.removesuffix(" "), added
+            head += word + tail
+        return self.mask_token.join([head, *rest[len(places) :]])

@@ -28,7 +28,7 @@ class Row:
     offsets: Offsets
 
 
-def read(tokenizer: Any, texts: Sequence[str], *, special: bool = True, offsets: bool = True) -> list[Row]:
+def read_tokens(tokenizer: Any, texts: Sequence[str], *, special: bool = True, offsets: bool = True) -> list[Row]:
     """Tokens of each text, none of them cut.
 
     Args:
@@ -71,7 +71,7 @@ def rehearse(tokenizer: Any, name: str) -> None:
     """
     if not tokenizer.is_fast:
         try:
-            read(tokenizer, [REHEARSAL])
+            read_tokens(tokenizer, [REHEARSAL])
         except ModelError as e:
             raise ModelError(f"{name}: {e}") from e
 
