@@ -105,9 +105,10 @@ def _place(signs: list[_Sign], start: int, stop: int) -> tuple[int, int]:
 def _after(signs: list[_Sign], at: int, token: str | None) -> Iterator[int]:
     """Where a token that begins at sign `at` may end."""
     if token is None:
-        while at < len(signs) and _may_be_dropped(signs[at].sign):
-            at += 1
         yield from range(_end_of_run(signs, at), at, -1)
+        visible = next((i for i in range(at, len(signs)) if not _may_be_dropped(signs[i].sign)), at)
+        if visible > at:
+            yield from range(_end_of_run(signs, visible), visible, -1)
         return
     for sign in token:
         while at < len(signs) and signs[at].sign != sign and _may_be_dropped(signs[at].sign):

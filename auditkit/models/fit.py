@@ -74,7 +74,8 @@ def refuse_tokens_without_rows(module: Any, tokenizer: Any, name: str) -> None:
     rows = _rows_of_tokens(module)
     if rows is None:
         return
-    if beyond := sorted((i, str(token)) for token, i in tokenizer.get_vocab().items() if i >= rows):
+    vocabulary = {**tokenizer.get_vocab(), **tokenizer.get_added_vocab()}
+    if beyond := sorted((i, str(token)) for token, i in vocabulary.items() if i >= rows):
         raise ModelError(
             f"{name}: the tokenizer writes ids up to {beyond[-1][0]}, but the model has {rows} rows of embeddings; "
             f"{len(beyond)} tokens have none ({_some([token for _, token in beyond])}). Give the tokenizer that the "

@@ -215,6 +215,7 @@ class MaskedLM(HFModel):
                     open_[h[0], h[0].index(self.mask_id)].append((b, h))
 
         def keep(logprobs: torch.Tensor, batch: list[Slot]) -> None:
+            logprobs[:, self.mask_id] = -torch.inf  # a mask filled with a mask would be filled for ever
             top = logprobs.topk(width)
             for key, values, tokens in zip(batch, top.values.tolist(), top.indices.tolist(), strict=True):
                 ids, at = key

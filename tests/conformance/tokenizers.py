@@ -112,7 +112,8 @@ def byte_fallback(masked):
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
     tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     trainer = trainers.BpeTrainer(vocab_size=420, special_tokens=NAMES, show_progress=False, max_token_length=9)
-    tokenizer.pre_tokenizer = pre_tokenizers.Split("▁", "merged_with_next")  # while training only
+    parts = [pre_tokenizers.Split("▁", "merged_with_next"), pre_tokenizers.Punctuation()]
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(parts)  # while training only
     tokenizer.train_from_iterator(SENTENCES * 3, trainer)
     tokenizer.pre_tokenizer = None
     vocabulary, merges = _of_bpe(tokenizer)
