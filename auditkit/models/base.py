@@ -110,7 +110,7 @@ class HFModel:
             ModelError: offsets are asked of a tokenizer that gives none, and cannot be found.
         """
         room, side = self.context - reserve, self.tokenizer.truncation_side
-        rows = self._read(texts, special=add_special_tokens, offsets=return_offsets_mapping)
+        rows = self._tokens_of(texts, special=add_special_tokens, offsets=return_offsets_mapping)
         if too_long := sum(len(row.ids) > room for row in rows):
             self.notices[f"texts truncated to {self.context} tokens"] += too_long
             rows = [cut(row, room, side) for row in rows]
@@ -121,7 +121,7 @@ class HFModel:
             found["special_tokens_mask"] = [[int(s) for s in row.special] for row in rows]
         return found
 
-    def _read(self, texts: Sequence[str], *, special: bool, offsets: bool) -> list[Row]:
+    def _tokens_of(self, texts: Sequence[str], *, special: bool, offsets: bool) -> list[Row]:
         """The tokens of each text, none of them cut."""
         return read_tokens(self.tokenizer, texts, special=special, offsets=offsets)
 

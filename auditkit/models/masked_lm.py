@@ -72,7 +72,7 @@ class MaskedLM(HFModel):
             out.append(Encoded(np.array(ids, dtype=np.int64), special, words, offsets))
         return out
 
-    def _read(self, texts: Sequence[str], *, special: bool, offsets: bool) -> list[Row]:
+    def _tokens_of(self, texts: Sequence[str], *, special: bool, offsets: bool) -> list[Row]:
         """As of every model, but masks in a text stand as words do (`auditkit.models.masking`)."""
         filled = [fill_in(text, self.mask_token, self._stand_in if self.mask_token in text else "") for text in texts]
         rows = read_tokens(self.tokenizer, [f.text for f in filled], special=special, offsets=True)
@@ -200,7 +200,7 @@ class MaskedLM(HFModel):
             self._fill_next(beams, 2 * k)
         places = [np.flatnonzero(one.ids == self.mask_id).tolist() for one in encoded]
         return [
-            [Fill(self._words(ids, at), self._written(text, ids, at), score) for ids, _, score in beam[:k]]
+            [Fill(self._words(ids, at), self._filled(text, ids, at), score) for ids, _, score in beam[:k]]
             for text, beam, at in zip(texts, beams, places, strict=True)
         ]
 
@@ -229,7 +229,7 @@ class MaskedLM(HFModel):
     def _words(self, ids: tuple[int, ...], places: Sequence[int]) -> tuple[str, ...]:
         return tuple(self.tokenizer.decode([ids[at]]).strip() for at in places)
 
-    def _written(self, text: str, ids: tuple[int, ...], places: Sequence[int]) -> str:
+    def _filled(self, text: str, ids: tuple[int, ...], places: Sequence[int]) -> str:
         """The text with what was filled in; a piece that continues the word before it without the space between."""
         head, *rest = text.split(self.mask_token)
         for at, word, tail in zip(places, self._words(ids, places), rest, strict=False):

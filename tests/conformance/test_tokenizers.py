@@ -218,7 +218,7 @@ def test_a_config_that_lies_about_the_vocabulary_is_refused(tmp_path):
     folder = masked("WordPiece").save(tmp_path / "odd")
     said = (folder / "config.json").read_text()
     (folder / "config.json").write_text(said.replace('"vocab_size": ', '"vocab_size": 1'))
-    with pytest.raises(ModelError, match="odd"):
+    with pytest.raises(ModelError, match=r"says vocab_size: 1,\d+, but .*embeddings.weight .* has \d+ rows; expected"):
         load_model(str(folder))
 
 
