@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from itertools import islice, product
+from itertools import chain, product
 from typing import Any
 
 import numpy as np
@@ -90,8 +90,9 @@ class MaskedLM(HFModel):
     @cached_property
     def _stand_in(self) -> str:
         """A word that is one token, its space included, where there is any."""
-        spelled = (self.tokenizer.decode([i]).strip() for i in self.tokenizer.get_vocab().values())
-        words = [*_COMMON, *islice((word for word in spelled if word.isalpha()), MOST_WORDS_TRIED)]
+        some = sorted(self.tokenizer.get_vocab().values())[:MOST_WORDS_TRIED]
+        spelled = (self.tokenizer.decode([i]).strip() for i in some)
+        words = chain(_COMMON, (word for word in spelled if len(word) > 1 and word.isalpha()))
         return next((word for word in words if self.word_id(word) is not None), _COMMON[0])
 
     def word_id(self, word: str) -> int | None:

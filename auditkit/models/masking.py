@@ -10,13 +10,27 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from auditkit.errors import MissingCapability
-from auditkit.models.protocols import Encoded, FillsMask
+from auditkit.models.protocols import Encoded
 from auditkit.models.tokens import Row
+
+
+class ReadsMasks(Protocol):
+    """What is needed of a `FillsMask` to put a mask in the place of a word."""
+
+    mask_id: int
+
+    def encode(self, texts: Sequence[str]) -> list[Encoded]:
+        """As `FillsMask.encode`."""
+        ...
+
+    def word_id(self, word: str) -> int | None:
+        """As `FillsMask.word_id`."""
+        ...
 
 
 class Slot(NamedTuple):
@@ -33,7 +47,7 @@ class Slot(NamedTuple):
     targets: tuple[int | None, ...]
 
 
-def slots(model: FillsMask, before: Sequence[str], words: Sequence[str], after: Sequence[str]) -> list[Slot]:
+def slots(model: ReadsMasks, before: Sequence[str], words: Sequence[str], after: Sequence[str]) -> list[Slot]:
     """A place for a word between `before[i]` and `after[i]`, and what each of `words` would be there.
 
     Args:
@@ -49,7 +63,7 @@ def slots(model: FillsMask, before: Sequence[str], words: Sequence[str], after: 
     return [_slot(model, start, words, [next(encoded) for _ in words]) for start in before]
 
 
-def _slot(model: FillsMask, before: str, words: Sequence[str], filled: Sequence[Encoded]) -> Slot:
+def _slot(model: ReadsMasks, before: str, words: Sequence[str], filled: Sequence[Encoded]) -> Slot:
     places = [_place(model, before, word, text) for word, text in zip(words, filled, strict=True)]
     # Where words differ in whether a space is part of them, only those that leave the same text are alternatives.
     common = Counter(rest for rest, position, target in places if target is not None).most_common(1)
@@ -57,7 +71,7 @@ def _slot(model: FillsMask, before: str, words: Sequence[str], filled: Sequence[
     return Slot(rest, position, tuple(target if ids == rest else None for ids, _, target in places))
 
 
-def _place(model: FillsMask, before: str, word: str, text: Encoded) -> tuple[tuple[int, ...], int, int | None]:
+def _place(model: ReadsMasks, before: str, word: str, text: Encoded) -> tuple[tuple[int, ...], int, int | None]:
     """Ids with a mask for the word, its position, and the word's token if it is a single known one."""
     start, end = len(before) - before[-1:].isspace(), len(before) + len(word)
     first, last = held(text, start, end, repr(before[:60]))
@@ -67,7 +81,7 @@ def _place(model: FillsMask, before: str, word: str, text: Encoded) -> tuple[tup
     return (*ids[:first], model.mask_id, *ids[last:]), first, target
 
 
-def _known(model: FillsMask, word: str, token: int) -> bool:
+def _known(model: ReadsMasks, word: str, token: int) -> bool:
     tokenizer = getattr(model, "tokenizer", None)
     return model.word_id(word) is not None if tokenizer is None else token != tokenizer.unk_token_id
 

@@ -60,7 +60,7 @@ def cut(row: Row, room: int, side: str = "right") -> Row:
     many = max(0, min(len(ordinary), len(row.ids) - room))
     gone = set(ordinary[:many] if side == "left" else ordinary[len(ordinary) - many :])
     kept = [t for t in range(len(row.ids)) if t not in gone]
-    return Row(*([column[t] for t in kept] for column in (row.ids, row.special, row.offsets)))
+    return Row([row.ids[t] for t in kept], [row.special[t] for t in kept], [row.offsets[t] for t in kept])
 
 
 def rehearse(tokenizer: Any, name: str) -> None:
