@@ -45,7 +45,7 @@ def calibration_texts(texts: Texts) -> list[str]:
         lines, where = list(texts), "texts"
     else:
         try:
-            lines, where = Path(texts).read_text(encoding="utf-8").splitlines(), str(texts)
+            lines, where = Path(texts).read_text(encoding="utf-8-sig").splitlines(), str(texts)
         except (OSError, UnicodeDecodeError) as e:
             raise InputError(
                 f"calibration texts {str(texts)!r} cannot be read ({e}); expected a list of texts, or the path of a "

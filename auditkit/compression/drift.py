@@ -16,6 +16,7 @@ from auditkit.explain.questions import Question
 from auditkit.explain.stability import correlation
 from auditkit.explain.targets import ask
 from auditkit.models.masked_lm import MaskedLM
+from auditkit.models.words import word_spans
 from auditkit.probes.evidence import subset
 
 MAX_TEXTS = 20
@@ -83,5 +84,7 @@ def _asked(model: Any, text: str, rng: np.random.Generator) -> str:
     if not isinstance(model, MaskedLM):
         return text
     words = text.split()
-    words[int(rng.integers(len(words)))] = model.mask_token
+    at = int(rng.integers(len(words)))
+    start, end = max(word_spans(words[at]), key=lambda span: span[1] - span[0])  # not the punctuation beside it
+    words[at] = words[at][:start] + model.mask_token + words[at][end:]
     return " ".join(words)

@@ -122,7 +122,7 @@ def _rows(source: Source) -> list[Mapping[str, Any]]:
     path = Path(source)
     if path.suffix == ".txt":
         try:
-            return [{"text": line} for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+            return [{"text": line} for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
         except (OSError, UnicodeDecodeError) as e:
             raise DataError(f"texts: cannot read {str(path)!r} ({e}); give a UTF-8 file with one text a line") from e
     from auditkit.models.predictions import read_table

@@ -24,8 +24,8 @@ from auditkit.explain.methods import METHODS, Found, Method, Properties, Setting
 from auditkit.explain.questions import Question
 from auditkit.explain.readers import require_gradients
 from auditkit.explain.targets import Continuation, Output, Target, ask, each_token
-from auditkit.explain.words import sum_over_words
 from auditkit.models.protocols import Floats, Ints
+from auditkit.models.words import sum_over_words
 
 if TYPE_CHECKING:
     import pandas as pd

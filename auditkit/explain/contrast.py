@@ -30,7 +30,6 @@ from auditkit.explain.questions import Branch, Question, branch, question
 from auditkit.explain.readers import reader_of
 from auditkit.explain.targets import Similarity, ask, with_predictions
 from auditkit.explain.texts import untruncated
-from auditkit.explain.words import word_of_token
 from auditkit.measurement import Interval
 from auditkit.models.causal_lm import CausalLM
 from auditkit.models.char_gpt import CharGPT
@@ -38,6 +37,7 @@ from auditkit.models.classifier import Classifier
 from auditkit.models.masked_lm import MaskedLM
 from auditkit.models.protocols import Ints
 from auditkit.models.sentence_encoder import SentenceEncoder
+from auditkit.models.words import word_of_token
 from auditkit.probes.evidence import sign_flip_test
 
 FEWEST = 5  # clusters that a word must stand in to be tested

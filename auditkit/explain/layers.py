@@ -23,6 +23,7 @@ from auditkit.models.char_gpt import CharGPT, CharModel
 from auditkit.models.narrow import base_model, rows_only
 from auditkit.models.protocols import Ints
 from auditkit.models.seq2seq import Seq2Seq
+from auditkit.models.tokens import cut, read_tokens
 
 TOKENS_PER_BATCH = 2048
 
@@ -110,12 +111,12 @@ def _encoder_tokens(model: Any, texts: Sequence[str]) -> tuple[Any, Any]:
         raise MissingCapability(
             f"{model.name}: cannot look inside a {type(model).__name__}; expected a transformer adapter of auditkit"
         )
-    options = {"return_special_tokens_mask": True, "return_offsets_mapping": True, "verbose": False}
-    room, encoded = model.module.max_seq_length, tokenizer(list(texts), **options)
-    if too_long := sum(len(ids) > room for ids in encoded["input_ids"]):
+    room, rows = model.module.max_seq_length, read_tokens(tokenizer, texts)
+    if too_long := sum(len(row.ids) > room for row in rows):
         model.notices[f"texts truncated to {room} tokens"] += too_long
-        encoded = tokenizer(list(texts), truncation=True, max_length=room, **options)
-    return tokenizer, encoded
+        rows = [cut(row, room, tokenizer.truncation_side) for row in rows]
+    columns = {"input_ids": "ids", "special_tokens_mask": "special", "offset_mapping": "offsets"}
+    return tokenizer, {key: [getattr(row, column) for row in rows] for key, column in columns.items()}
 
 
 def _named(tokenizer: Any, text: str, ids: list[int], special: list[int], offsets: list[tuple[int, int]]) -> Tokens:

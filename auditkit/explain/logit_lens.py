@@ -18,7 +18,9 @@ from auditkit.errors import InputError, VocabularyError
 from auditkit.explain.layers import Tokens, blocks, logits, of_one_length, recording, require_prediction, tokenize
 from auditkit.models.batching import Batcher, padded
 from auditkit.models.char_gpt import CharGPT
+from auditkit.models.masking import whole_slots
 from auditkit.models.protocols import Floats, Ints
+from auditkit.models.tokens import read_tokens
 
 TOKENS_PER_BATCH = 1024
 
@@ -53,8 +55,8 @@ def logit_lens(model: Any, texts: Sequence[str], words: Sequence[str] = ()) -> L
     """
     require_prediction(model)
     tokens = tokenize(model, texts)
-    answers = _answers(model, words)
     at = _predicting(model, texts, tokens)
+    answers = _answers(model, texts, words)
     layers = blocks(model.module)
     logprobs = np.empty((len(texts), len(layers) + 1, len(answers)))
     best = [[""] * (len(layers) + 1) for _ in texts]
@@ -79,23 +81,38 @@ def logit_lens(model: Any, texts: Sequence[str], words: Sequence[str] = ()) -> L
     return LayerPredictions(tuple(answers), logprobs, best)
 
 
-def _answers(model: Any, words: Sequence[str]) -> dict[str, int]:
+def _answers(model: Any, texts: Sequence[str], words: Sequence[str]) -> dict[str, int]:
     """The column of each answer among the model's outputs."""
     if model.task == "classifier":
         if words:
             raise InputError(f"{model.name} answers with its labels {', '.join(model.labels)}; give no words")
         return {label: i for i, label in enumerate(model.labels)}
-    if isinstance(model, CharGPT):
-        ids = {word: model.tokenizer.encode(word)[0] for word in words if all(c in model.tokenizer for c in word)}
-    else:
-        ids = {word: model.tokenizer(" " + word, add_special_tokens=False)["input_ids"] for word in words}
-    unknown = getattr(model.tokenizer, "unk_token_id", None)
-    if missing := [w for w in words if len(ids.get(w, ())) != 1 or ids[w][0] == unknown]:
+    ids = dict(zip(words, _tokens(model, texts, words), strict=True))
+    if missing := [word for word, found in ids.items() if len(found) != 1 or None in found]:
         raise VocabularyError(
-            f"{', '.join(map(repr, missing))}: not a single token of {model.name}, and a layer predicts one token at "
-            "a time; choose words that are"
+            f"{', '.join(map(repr, missing))}: not a single token of {model.name}, the same after every text, and a "
+            "layer predicts one token at a time; choose words that are"
         )
-    return {word: int(i[0]) for word, i in ids.items()}
+    return {word: int(i) for word, found in ids.items() for i in found if i is not None}
+
+
+def _tokens(model: Any, texts: Sequence[str], words: Sequence[str]) -> list[set[int | None]]:
+    """Of each word, the tokens that it is in the places of the texts; None where it takes several or is unknown."""
+    if isinstance(model, CharGPT):
+        known = [word if len(word) == 1 and word in model.tokenizer else None for word in words]
+        return [{None if word is None else model.tokenizer.encode(word)[0][0]} for word in known]
+    if model.task == "masked-lm":
+        before, _, after = zip(*(text.partition(model.mask_token) for text in texts), strict=True)
+        return [
+            set(found) for found in zip(*(s.targets for s in whole_slots(model, before, words, after)), strict=True)
+        ]
+    return [{_following(model, text, word) for text in texts} for word in words]
+
+
+def _following(model: Any, text: str, word: str) -> int | None:
+    (row,) = read_tokens(model.tokenizer, [f"{text} {word}"], special=False)
+    own = [i for i, (_, end) in zip(row.ids, row.offsets, strict=True) if end > len(text)]
+    return own[0] if len(own) == 1 and own[0] != model.tokenizer.unk_token_id else None
 
 
 def _predicting(model: Any, texts: Sequence[str], tokens: Sequence[Tokens]) -> list[int]:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from auditkit.explain.words import word_of_token
 from auditkit.models.protocols import Ints
+from auditkit.models.words import word_of_token
 
 
 @dataclass(frozen=True, slots=True)

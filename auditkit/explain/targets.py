@@ -28,6 +28,7 @@ from auditkit.models.causal_lm import CausalLM
 from auditkit.models.char_gpt import CharGPT
 from auditkit.models.classifier import Classifier
 from auditkit.models.masked_lm import MaskedLM
+from auditkit.models.masking import whole_slots
 from auditkit.models.sentence_encoder import SentenceEncoder
 from auditkit.models.seq2seq import Seq2Seq
 
@@ -170,10 +171,10 @@ def _about_filler(model: MaskedLM, text: str, tokens: Tokens, target: Filler) ->
             f"{len(masks)} masks in {text[:80]!r}; expected one {model.mask_token} where the word is wanted"
         )
     at = masks[0]
-    reads = [(at, -1 if target.word is None else _word(model, target.word), 1.0)]
+    reads = [(at, -1 if target.word is None else _word(model, text, tokens, target.word), 1.0)]
     asks = f"log p({target.word!r})" if target.word is not None else "log p({})"
     if target.versus is not None:
-        reads.append((at, _word(model, target.versus), -1.0))
+        reads.append((at, _word(model, text, tokens, target.versus), -1.0))
         asks += f" - log p({target.versus!r})"
     special = tokens.special.copy()
     special[at] = True  # the mask is where the question is asked, not part of the answer
@@ -181,9 +182,12 @@ def _about_filler(model: MaskedLM, text: str, tokens: Tokens, target: Filler) ->
     return question(text, asks, replace(tokens, special=special), [row], contrast=target.versus is not None)
 
 
-def _word(model: MaskedLM, word: str) -> int:
-    found = model.word_id(word)
-    if found is None:
+def _word(model: MaskedLM, text: str, tokens: Tokens, word: str) -> int:
+    """The id of the word where the text's mask stands."""
+    before, _, after = text.partition(model.mask_token)
+    (slot,) = whole_slots(model, [before], [word], [after])
+    (found,) = slot.targets
+    if found is None or slot.ids != tuple(tokens.ids.tolist()):
         raise VocabularyError(
             f"{word!r} is not one token of {model.name}'s vocabulary, so it cannot fill one mask; choose another word"
         )

@@ -42,7 +42,7 @@ def read_texts(texts: str | Sequence[str]) -> list[str]:
     if not isinstance(texts, str):
         return list(texts)
     try:
-        with open(texts, encoding="utf-8") as lines:
+        with open(texts, encoding="utf-8-sig") as lines:
             return [line.strip() for line in lines if line.strip()]
     except (OSError, UnicodeDecodeError) as e:
         raise InputError(f"texts: cannot read {texts!r} ({e}); give a UTF-8 file with one text a line") from e

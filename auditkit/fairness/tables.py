@@ -130,7 +130,7 @@ def read_german_credit(root: str | Path | None = None) -> PeopleTable:
         DataError: the files are not there (says where to get them), or a line is damaged.
     """
     folder = _folder("german_credit", root)
-    meanings = json.loads((folder / "values_maps.json").read_text(encoding="utf-8"))
+    meanings = json.loads((folder / "values_maps.json").read_text(encoding="utf-8-sig"))
     rows, ids = _read(folder / "german.data", GERMAN_COLUMNS, GERMAN_NUMERIC, str.split)
     for column, names in meanings.items():
         unknown = set(rows[column]) - set(names)
@@ -192,7 +192,7 @@ def _read(
     """The lines of a file as rows, with the file and line of each; empty lines and notes ("|...") are left out."""
     import pandas as pd
 
-    lines = enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+    lines = enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1)
     cells, ids = [], []
     for number, line in lines:
         if not line.strip() or line.startswith("|"):

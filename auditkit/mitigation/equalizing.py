@@ -27,6 +27,7 @@ from auditkit.errors import InputError, VocabularyError
 from auditkit.explain.layers import tokenize
 from auditkit.mitigation.fine_tuning import FineTuning
 from auditkit.mitigation.language_models import copy_for, counterfactual_pairs, logits_at, record, shared_tokens
+from auditkit.models import masking
 from auditkit.models.char_gpt import CharGPT
 from auditkit.models.masked_lm import MaskedLM
 from auditkit.models.protocols import Ints
@@ -182,12 +183,16 @@ class _SlotLoss:
 
 
 def _masked_questions(model: MaskedLM, slots: Sequence[Slot], word: int) -> list[_Question]:
-    wanted = [model.word_id(slot.words[word]) for slot in slots]
-    missing = sorted({slot.words[word] for slot, i in zip(slots, wanted, strict=True) if i is None})
+    found = [_filled(model, slot) for slot in slots]
+    missing = sorted({s.words[word] for s, place in zip(slots, found, strict=True) if place.targets[word] is None})
     if missing:
         raise VocabularyError(f"the vocabulary has no single token for {', '.join(missing)}; give other slots")
-    encoded = [e.ids.tolist() for e in model.encode([s.text.replace(BLANK, model.mask_token) for s in slots])]
-    return [_Question(ids, [ids.index(model.mask_id)], [i or 0]) for ids, i in zip(encoded, wanted, strict=True)]
+    return [_Question(list(place.ids), [place.position], [place.targets[word] or 0]) for place in found]
+
+
+def _filled(model: MaskedLM, slot: Slot) -> masking.Slot:
+    before, _, after = slot.text.partition(BLANK)
+    return masking.whole_slots(model, [before], slot.words, [after])[0]
 
 
 def _causal_questions(model: Any, slots: Sequence[Slot], word: int) -> list[_Question]:

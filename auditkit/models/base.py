@@ -13,8 +13,10 @@ from typing import Any, ClassVar, Self
 import torch
 
 from auditkit.errors import ModelError
+from auditkit.models import fit
 from auditkit.models.identity import config_sha256, identity, tokenizer_sha256
 from auditkit.models.saving import refuse_reshaped, without_progress
+from auditkit.models.tokens import Row, cut, read_tokens
 from auditkit.models.weights import execution_device, parameter_count, weights_sha256
 
 
@@ -24,6 +26,7 @@ class HFModel:
     task: ClassVar[str]
 
     def __init__(self, module: Any, tokenizer: Any, *, name: str, revision: str | None = None) -> None:
+        fit.refuse_tokens_without_rows(module, tokenizer, name)
         self.module = module.eval()
         self.tokenizer = tokenizer
         self.name = name
@@ -91,23 +94,39 @@ class HFModel:
         self.tokenizer.save_pretrained(folder)
         return Path(folder)
 
-    def tokenize(self, texts: Sequence[str], *, reserve: int = 0, **options: Any) -> Any:
+    def tokenize(
+        self,
+        texts: Sequence[str],
+        *,
+        reserve: int = 0,
+        add_special_tokens: bool = True,
+        return_offsets_mapping: bool = False,
+        return_special_tokens_mask: bool = False,
+    ) -> dict[str, list[Any]]:
         """Token ids without padding; texts over the context, less `reserve` tokens, are cut to it and counted.
 
         "cut" says of each text whether it was.
+
+        Raises:
+            InputError: a text is not valid Unicode.
+            ModelError: offsets are asked of a tokenizer that gives none, and cannot be found.
         """
-        room = self.context - reserve
-        if not texts:
-            return {"input_ids": [], "offset_mapping": [], "special_tokens_mask": [], "cut": []}
-        encoded = self.tokenizer(list(texts), verbose=False, return_attention_mask=False, **options)
-        cut = [len(ids) > room for ids in encoded["input_ids"]]
-        if any(cut):
-            self.notices[f"texts truncated to {self.context} tokens"] += sum(cut)
-            encoded = self.tokenizer(
-                list(texts), verbose=False, return_attention_mask=False, truncation=True, max_length=room, **options
-            )
-        encoded["cut"] = cut
-        return encoded
+        room, side = self.context - reserve, self.tokenizer.truncation_side
+        rows = self._tokens_of(texts, special=add_special_tokens, offsets=return_offsets_mapping)
+        too_long = [len(row.ids) > room for row in rows]
+        if any(too_long):
+            self.notices[f"texts truncated to {self.context} tokens"] += sum(too_long)
+            rows = [cut(row, room, side) for row in rows]
+        found: dict[str, list[Any]] = {"input_ids": [row.ids for row in rows], "cut": too_long}
+        if return_offsets_mapping:
+            found["offset_mapping"] = [list(row.offsets) for row in rows]
+        if return_special_tokens_mask:
+            found["special_tokens_mask"] = [[int(s) for s in row.special] for row in rows]
+        return found
+
+    def _tokens_of(self, texts: Sequence[str], *, special: bool, offsets: bool) -> list[Row]:
+        """The tokens of each text, none of them cut."""
+        return read_tokens(self.tokenizer, texts, special=special, offsets=offsets)
 
 
 @contextmanager

@@ -89,6 +89,28 @@ def refuse_absurd(elements: int, size: int | None, name: str) -> None:
         )
 
 
+def refuse_vocabulary(folder: Path, shapes: Mapping[str, tuple[int, ...]], said: int, name: str) -> None:
+    """Refuse a config whose vocabulary has another size than the tables in the weight files.
+
+    Args:
+        folder: holds the files.
+        shapes: parameter -> its shape, as the config describes them.
+        said: the config's `vocab_size`.
+        name: what errors call the model.
+
+    Raises:
+        ModelError: says which table has how many rows.
+    """
+    for path in sorted(folder.glob("*.safetensors")):
+        for key, entry in read_header(path).items():
+            stored, expected = tuple(entry.get("shape", ())), shapes.get(key, ())
+            if len(stored) == len(expected) == 2 and said == expected[0] != stored[0] and expected[1] == stored[1]:
+                raise ModelError(
+                    f"cannot load {name}: config.json says vocab_size: {said:,}, but {key} in {path.name} has "
+                    f"{stored[0]:,} rows; expected the configuration that belongs to these weights"
+                )
+
+
 def read_json(path: Path) -> Any:
     """A JSON file of a model; an empty mapping where there is none.
 

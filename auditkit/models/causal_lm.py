@@ -15,6 +15,7 @@ from auditkit.models.narrow import rows_only
 from auditkit.models.prefix_tree import PrefixTree, grow
 from auditkit.models.protocols import Floats, Ints, TokenScores, TokenStatistics
 from auditkit.models.token_statistics import as_token_statistics, statistics
+from auditkit.models.tokens import rehearse
 
 # The vocabulary projection of one batch is this many rows of up to 150,000 numbers.
 TOKENS_PER_BATCH = {"cpu": 512, "accelerator": 8192}
@@ -32,6 +33,7 @@ class CausalLM(HFModel):
 
     def __init__(self, module: Any, tokenizer: Any, *, name: str, revision: str | None = None) -> None:
         super().__init__(module, tokenizer, name=name, revision=revision)
+        rehearse(tokenizer, name)
         self._batches = Batcher(token_budget(self.device, **TOKENS_PER_BATCH), self.notices)
 
     def token_logprobs(self, texts: Sequence[str]) -> list[TokenScores]:

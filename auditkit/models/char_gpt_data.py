@@ -126,7 +126,7 @@ def _prepare_samples(samples: Samples, config: CharGPTConfig, validation: float,
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as e:
         raise DataError(f"cannot read {path}: {e.strerror or e}") from e
     except UnicodeDecodeError as e:

@@ -92,6 +92,43 @@ def refuse_unused(module: Any, unexpected: Iterable[str], name: str) -> Counter[
     return Counter({f"weights not used, of another task's head: {', '.join(heads)}": len(left)} if left else {})
 
 
+def refuse_tokens_without_rows(module: Any, tokenizer: Any, name: str) -> None:
+    """Refuse a tokenizer that writes ids for which the model has no embedding, or no score.
+
+    Args:
+        module: a model of transformers.
+        tokenizer: its tokenizer.
+        name: what errors call the model.
+
+    Raises:
+        ModelError: says which tokens have none.
+    """
+    rows = _rows_of_tokens(module)
+    if rows is None:
+        return
+    vocabulary = {**tokenizer.get_vocab(), **tokenizer.get_added_vocab()}
+    if beyond := sorted((i, str(token)) for token, i in vocabulary.items() if i >= rows):
+        raise ModelError(
+            f"{name}: the tokenizer writes ids up to {beyond[-1][0]}, but the model has {rows} rows of embeddings; "
+            f"{len(beyond)} tokens have none ({_some([token for _, token in beyond])}). Give the tokenizer that the "
+            "model was trained with, or resize the model's embeddings and train those of the added tokens"
+        )
+
+
+def _rows_of_tokens(module: Any) -> int | None:
+    """How many tokens have a row in the table of embeddings, and in the output's; None where there are no tables.
+
+    An encoder-decoder's two sides may have vocabularies of their own: only what it reads is asked there.
+    """
+    try:
+        tables = [module.get_input_embeddings()]
+        tables += [] if getattr(module.config, "is_encoder_decoder", False) else [module.get_output_embeddings()]
+    except (AttributeError, NotImplementedError, KeyError):
+        return None
+    counts = [int(t.weight.shape[0]) for t in tables if len(getattr(getattr(t, "weight", None), "shape", ())) == 2]
+    return min(counts, default=None)
+
+
 def refuse_unused_blocks(tensors: Iterable[str], layers: int, name: str) -> None:
     """Refuse a GGUF file with more blocks than its metadata say; the library would drop them without a word.
 

@@ -255,6 +255,8 @@ def _refuse_unlike_config(where: Path, name: str, loader: Any) -> None:
         module = loader.from_config(config, trust_remote_code=False)
     tensors = {id(t): t.numel() for t in (*module.parameters(), *module.buffers())}
     before_loading.refuse_absurd(sum(tensors.values()), size, name)
+    shapes = {key: tuple(parameter.shape) for key, parameter in module.state_dict().items()}
+    before_loading.refuse_vocabulary(where, shapes, getattr(config.get_text_config(), "vocab_size", 0), name)
 
 
 def _char_gpt(name: str, where: Path | str | None, device: str, dtype: str) -> Model:

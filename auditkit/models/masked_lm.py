@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from itertools import product
+from itertools import chain, product
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,17 @@ import torch
 from auditkit.errors import InputError, ModelError
 from auditkit.models.base import HFModel, eager_attention
 from auditkit.models.batching import Batcher, pad, padded, token_budget
+from auditkit.models.masking import fill_in, put_masks, slots
 from auditkit.models.narrow import one_position
 from auditkit.models.protocols import Encoded, Fill, Floats, Ints, MaskQuery, TokenStatistics, UnmaskedScores
 from auditkit.models.token_statistics import as_token_statistics, statistics
+from auditkit.models.tokens import Row, read_tokens, rehearse
+from auditkit.models.words import scored_words
 
 TOKENS_PER_BATCH = {"cpu": 2048, "accelerator": 32_768}
+MOST_WORDS_TRIED = 2000
+_COMMON = ("it", "he", "she", "the")
+_CASED = ("hello", "the", *"abcdefghijklmnopqrstuvwxyz")
 
 Slot = tuple[tuple[int, ...], int]
 """Input ids, and the position in them that is asked for."""
@@ -38,32 +44,61 @@ class MaskedLM(HFModel):
             raise ModelError(
                 f"{name}: the tokenizer has no mask token; expected a masked language model, or task: causal-lm"
             )
+        rehearse(tokenizer, name)
         self.mask_token: str = tokenizer.mask_token
         self.mask_id: int = tokenizer.mask_token_id
         self._batches = Batcher(token_budget(self.device, **TOKENS_PER_BATCH), self.notices)
 
     @cached_property
     def lower_cases(self) -> bool:
-        """Found by asking the tokenizer, since not every one declares it."""
-        return bool(self.tokenizer.tokenize("Hello") == self.tokenizer.tokenize("hello"))
+        """Found by asking the tokenizer about letters that it knows, since not every one declares it."""
+        unknown = self.tokenizer.unk_token
+        asked = [(self.tokenizer.tokenize(word), word.capitalize()) for word in _CASED]
+        known = [(tokens, upper) for tokens, upper in asked if unknown not in tokens]
+        return bool(known) and all(self.tokenizer.tokenize(upper) == tokens for tokens, upper in known)
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
-        """Token ids of each text, cut (and counted) at the model's context."""
+        """Token ids of each text, cut (and counted) at the model's context.
+
+        A mask written into a text stands where a word would stand, with the space that is part of such a word.
+        """
         encoded = self.tokenize(texts, return_special_tokens_mask=True, return_offsets_mapping=True)
         out = []
         for i, ids in enumerate(encoded["input_ids"]):
-            words = [-1 if w is None else w for w in encoded.word_ids(i)]
             # Some tokenizers report a mask written into the text as special; for scoring it is an ordinary slot.
             special = np.array(encoded["special_tokens_mask"][i], dtype=bool) & (np.array(ids) != self.mask_id)
             offsets = np.array(encoded["offset_mapping"][i], dtype=np.int64).reshape(-1, 2)
-            word, cut = np.array(words, dtype=np.int64), encoded["cut"][i]
-            out.append(Encoded(np.array(ids, dtype=np.int64), special, word, offsets, cut))
+            words = scored_words(texts[i], offsets, special)
+            out.append(Encoded(np.array(ids, dtype=np.int64), special, words, offsets, encoded["cut"][i]))
         return out
+
+    def _tokens_of(self, texts: Sequence[str], *, special: bool, offsets: bool) -> list[Row]:
+        """As of every model, but masks in a text stand as words do (`auditkit.models.masking`)."""
+        filled = [fill_in(text, self.mask_token, self._stand_in if self.mask_token in text else "") for text in texts]
+        rows = read_tokens(self.tokenizer, [f.text for f in filled], special=special, offsets=True)
+        out = []
+        for text, row, words in zip(texts, rows, filled, strict=True):
+            masked = put_masks(row, words, self.mask_token, self.mask_id)
+            if masked is None:
+                raise InputError(
+                    f"the tokenizer of {self.name} joins the word at {self.mask_token} to what stands beside it in "
+                    f"{text[:80]!r}; put spaces around {self.mask_token}"
+                )
+            out.append(masked)
+        return out
+
+    @cached_property
+    def _stand_in(self) -> str:
+        """A word that is one token, its space included, where there is any."""
+        some = sorted(self.tokenizer.get_vocab().values())[:MOST_WORDS_TRIED]
+        spelled = (self.tokenizer.decode([i]).strip() for i in some)
+        words = chain(_COMMON, (word for word in spelled if len(word) > 1 and word.isalpha()))
+        return next((word for word in words if self.word_id(word) is not None), _COMMON[0])
 
     def word_id(self, word: str) -> int | None:
         """The single id of `word` inside a sentence; None where it takes several or is unknown."""
-        ids = self.tokenizer(" " + word, add_special_tokens=False)["input_ids"]
-        return int(ids[0]) if len(ids) == 1 and ids[0] != self.tokenizer.unk_token_id else None
+        (found,) = slots(self, ["and "], [word], [" and"])
+        return found.targets[0]
 
     def masked_logprobs(self, queries: Sequence[MaskQuery]) -> list[Floats]:
         """Log p of each query's targets. Queries about the same position of the same input are computed once."""
@@ -154,18 +189,20 @@ class MaskedLM(HFModel):
             InputError: a text holds no mask, or lost it to truncation.
         """
         beams: list[list[Hypothesis]] = []
-        for text, encoded in zip(texts, self.encode(texts), strict=True):
-            if self.mask_id not in encoded.ids:
+        encoded = self.encode(texts)
+        for text, one in zip(texts, encoded, strict=True):
+            if self.mask_id not in one.ids:
                 raise InputError(
                     f"no {self.mask_token} in the first {self.context} tokens of {text[:80]!r}; "
                     "put one where a word is wanted"
                 )
-            beams.append([(tuple(encoded.ids.tolist()), (), 0.0)])
+            beams.append([(tuple(one.ids.tolist()), (), 0.0)])
         while any(self.mask_id in beam[0][0] for beam in beams):
             self._fill_next(beams, 2 * k)
+        places = [np.flatnonzero(one.ids == self.mask_id).tolist() for one in encoded]
         return [
-            [self._as_fill(text, words, lp) for _, words, lp in beam[:k]]
-            for text, beam in zip(texts, beams, strict=True)
+            [Fill(self._words(ids, at), self._filled(text, ids, at), score) for ids, _, score in beam[:k]]
+            for text, beam, at in zip(texts, beams, places, strict=True)
         ]
 
     def _fill_next(self, beams: list[list[Hypothesis]], width: int) -> None:
@@ -179,6 +216,7 @@ class MaskedLM(HFModel):
                     open_[h[0], h[0].index(self.mask_id)].append((b, h))
 
         def keep(logprobs: torch.Tensor, batch: list[Slot]) -> None:
+            logprobs[:, self.mask_id] = -torch.inf  # a mask filled with a mask would be filled for ever
             top = logprobs.topk(width)
             for key, values, tokens in zip(batch, top.values.tolist(), top.indices.tolist(), strict=True):
                 ids, at = key
@@ -189,10 +227,16 @@ class MaskedLM(HFModel):
         for b, hypotheses in grown.items():
             beams[b] = sorted(hypotheses, key=lambda h: -h[2])[:width]
 
-    def _as_fill(self, text: str, tokens: tuple[int, ...], logprob: float) -> Fill:
-        words = tuple(self.tokenizer.convert_ids_to_tokens(t) for t in tokens)
-        plain = tuple(self.tokenizer.decode([t]).strip() for t in tokens)
-        for word, shown in zip(words, plain, strict=True):
-            glued = word.startswith("##")
-            text = text.replace((" " if glued else "") + self.mask_token, shown.removeprefix("##"), 1)
-        return Fill(plain, text, logprob)
+    def _words(self, ids: tuple[int, ...], places: Sequence[int]) -> tuple[str, ...]:
+        return tuple(self.tokenizer.decode([ids[at]]).strip() for at in places)
+
+    def _filled(self, text: str, ids: tuple[int, ...], places: Sequence[int]) -> str:
+        """The text with what was filled in; a piece that continues the word before it without the space between."""
+        head, *rest = text.split(self.mask_token)
+        for at, word, tail in zip(places, self._words(ids, places), rest, strict=False):
+            before = self.tokenizer.decode(list(ids[max(0, at - 1) : at]))
+            added = self.tokenizer.decode(list(ids[max(0, at - 1) : at + 1])).removeprefix(before)
+            if added[:1].isalnum() and before[-1:].isalnum():
+                head, word = head.removesuffix(" "), added
+            head += word + tail
+        return self.mask_token.join([head, *rest[len(places) :]])

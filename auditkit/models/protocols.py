@@ -142,7 +142,7 @@ class Encoded:
     Attributes:
         ids: (T,) token ids with the special tokens.
         special: (T,) True at special tokens.
-        word: (T,) index of the word that each token belongs to; -1 at special tokens.
+        word: (T,) index of the word that each token belongs to (`auditkit.models.words`); -1 at special tokens.
         offsets: (T, 2) where each token stands in the text, in characters; (0, 0) at special tokens.
         cut: whether the text was longer than the model reads, so that its end is not among the tokens.
     """
@@ -182,7 +182,10 @@ class FillsMask(Protocol):
     lower_cases: bool
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
-        """Token ids of each text, truncated (and counted) at the model's context."""
+        """Token ids of each text, truncated (and counted) at the model's context.
+
+        A mask written into a text stands where a word would, with the space that is part of such a word.
+        """
         ...
 
     def masked_logprobs(self, queries: Sequence[MaskQuery]) -> list[Floats]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from auditkit.models.masking import held
 from auditkit.models.protocols import FillsMask, Floats, MaskQuery, ScoresText
 
 LIKELIHOOD_MODEL = (ScoresText, FillsMask)
@@ -95,9 +96,8 @@ def spans(model: FillsMask, before: Sequence[str], inside: Sequence[str], after:
     whole = model.encode([b + i + a for b, i, a in zip(before, inside, after, strict=True)])
     found: list[Span] = []
     for text, head, own in zip(whole, before, inside, strict=True):
-        begin, end = text.offsets.T
-        held = np.flatnonzero(~text.special & (end > len(head)) & (begin < len(head) + len(own)))
-        start, stop = (int(held[0]), int(held[-1]) + 1) if len(held) and not text.cut else (0, 0)
+        space = head[-1:].isspace() and not own[:1].isspace()  # it is part of the word, for some tokenizers
+        start, stop = (0, 0) if text.cut else held(text, len(head) - space, len(head) + len(own), repr(own[:60]))
         found.append(Span(tuple(text.ids.tolist()), start, stop))
     return found
 

@@ -19,8 +19,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from auditkit import stats
-from auditkit.errors import MissingCapability, UnknownName, VocabularyError
+from auditkit.errors import UnknownName, VocabularyError
 from auditkit.measurement import Measurement
+from auditkit.models.masking import whole_slots
 from auditkit.models.protocols import FillsMask, Floats, MaskQuery
 from auditkit.probes.base import ItemScore, ProbeResult
 from auditkit.probes.evidence import adjust_p_values, extremes, random_weights_nulls, scored, summarize
@@ -144,7 +145,7 @@ def target_logprobs(model: FillsMask, comparison: Comparison) -> tuple[Floats, F
     """
     pairs = word_pairs(model, comparison)
     attributes = (*comparison.of_a, *comparison.of_b)
-    given, masked = _queries(model, comparison.templates, attributes, tuple(i for pair in pairs for i in pair))
+    given, masked = _queries(model, comparison.templates, attributes, [word for pair in pairs for word in pair])
     found = np.array(model.masked_logprobs(given + masked))
     found = np.where(np.isfinite(found), found, np.nan).reshape(
         2, len(attributes), len(comparison.templates), len(pairs), 2
@@ -172,14 +173,14 @@ def stereotype_bias(
     return np.asarray(signs * bias.reshape(len(signs), -1).mean(axis=1))
 
 
-def word_pairs(model: FillsMask, comparison: Comparison) -> list[tuple[int, int]]:
-    """Vocabulary ids of the word pairs that the model knows both sides of.
+def word_pairs(model: FillsMask, comparison: Comparison) -> list[tuple[str, str]]:
+    """The word pairs that the model knows both sides of, as single tokens.
 
     Raises:
         VocabularyError: it knows none.
     """
-    ids = [(model.word_id(a), model.word_id(b)) for a, b in zip(comparison.a, comparison.b, strict=True)]
-    known = [(a, b) for a, b in ids if a is not None and b is not None]
+    pairs = zip(comparison.a, comparison.b, strict=True)
+    known = [pair for pair in pairs if all(model.word_id(word) is not None for word in pair)]
     if not known:
         raise VocabularyError(
             f"no pair of {list(comparison.a)} and {list(comparison.b)} is in the model's vocabulary as single tokens; "
@@ -189,30 +190,38 @@ def word_pairs(model: FillsMask, comparison: Comparison) -> list[tuple[int, int]
 
 
 def _queries(
-    model: FillsMask, templates: Sequence[str], attributes: Sequence[str], targets: tuple[int, ...]
+    model: FillsMask, templates: Sequence[str], attributes: Sequence[str], words: Sequence[str]
 ) -> tuple[list[MaskQuery], list[MaskQuery]]:
     """Queries for the target's slot with the attribute given, and with it masked; attributes outer, templates inner.
 
     Raises:
         MissingCapability: a sentence is longer than the model reads.
     """
-    before, inside, after = [], [], []
-    for attribute in attributes:
-        *article, word = attribute.split(" ")
-        for template in templates:
-            head, _, tail = template.format(target=model.mask_token, attribute="{attribute}").partition("{attribute}")
-            before.append(" ".join([head.rstrip(), *article]))
-            inside.append(f" {word}")
-            after.append(tail)
+    texts = [(template, attribute) for attribute in attributes for template in templates]
+    around = [_put(template, "{target}", attribute).split("{target}") for template, attribute in texts]
+    before, after = zip(*around, strict=True)
+    parts = [_attribute_apart(template, words[0], attribute) for template, attribute in texts]
     given, masked = [], []
-    for ids, start, stop in spans(model, before, inside, after):
-        if start == stop:
-            raise MissingCapability(f"the model reads at most {len(ids)} tokens, and the templates are longer")
-        position = ids.index(model.mask_id)
-        given.append(MaskQuery(ids, position, targets))
-        hidden = (*ids[:start], *[model.mask_id] * (stop - start), *ids[stop:])
-        masked.append(MaskQuery(hidden, position, targets))
+    places = zip(whole_slots(model, before, words, after), spans(model, *zip(*parts, strict=True)), strict=True)
+    for slot, (_, start, stop) in places:
+        targets = tuple(i for i in slot.targets if i is not None)
+        if len(targets) < len(words):
+            raise VocabularyError(f"one of {list(words)} is not a single token in all templates; name other words")
+        given.append(MaskQuery(slot.ids, slot.position, targets))
+        hidden = (*slot.ids[:start], *[model.mask_id] * (stop - start), *slot.ids[stop:])
+        masked.append(MaskQuery(hidden, slot.position, targets))
     return given, masked
+
+
+def _put(template: str, target: str, attribute: str) -> str:
+    return template.format(target=target, attribute=attribute)
+
+
+def _attribute_apart(template: str, target: str, attribute: str) -> tuple[str, str, str]:
+    """What stands before the attribute's last word, that word with its space, and what stands after it."""
+    *article, word = attribute.split(" ")
+    head, _, tail = _put(template, target, "{attribute}").partition("{attribute}")
+    return " ".join([head.rstrip(), *article]), f" {word}", tail
 
 
 @dataclass(frozen=True, kw_only=True)

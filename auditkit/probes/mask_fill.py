@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from auditkit.errors import DataError, MissingCapability, VocabularyError
+from auditkit.models.masking import slots
 from auditkit.models.protocols import FillsMask, Floats, MaskQuery
 from auditkit.probes.base import ItemScore, ProbeResult
 from auditkit.probes.evidence import extremes, mean_scored, random_weights_null, scored, summarize
@@ -65,25 +66,35 @@ def log_odds(model: FillsMask, prompts: Sequence[str]) -> Floats:
         VocabularyError: the model has none of the words of one list as a single token.
         MissingCapability: the model reads none of the prompts whole.
     """
-    women, men = (_ids(model, words) for words in (WOMEN, MEN))
-    encoded = model.encode([p.replace(BLANK, model.mask_token) for p in prompts])
-    read = [(row, tuple(text.ids.tolist())) for row, text in enumerate(encoded) if not text.cut]
+    before, after = zip(*[_around(model, prompt) for prompt in prompts], strict=True)
+    words = [w for of_group in (WOMEN, MEN) for word in of_group for w in (word, word.capitalize())]
+    queries, women, read = [], [], []
+    for row, slot in enumerate(slots(model, before, words, after)):
+        if slot.cut:
+            continue
+        of_women = _ids(WOMEN, slot.targets[: 2 * len(WOMEN)])
+        of_men = _ids(MEN, slot.targets[2 * len(WOMEN) :])
+        queries.append(MaskQuery(slot.ids, slot.position, (*of_women, *of_men)))
+        women.append(len(of_women))
+        read.append(row)
     if not read:
-        raise MissingCapability(f"the model reads at most {len(encoded[0].ids)} tokens, and every prompt is longer")
-    found = np.array(
-        model.masked_logprobs([MaskQuery(ids, ids.index(model.mask_id), (*women, *men)) for _, ids in read])
-    )
-    found = np.where(np.isfinite(found), found, np.nan)
+        raise MissingCapability("every prompt is longer than the model reads")
     odds = np.full(len(prompts), np.nan)
-    odds[[row for row, _ in read]] = np.logaddexp.reduce(found[:, : len(women)], axis=1) - np.logaddexp.reduce(
-        found[:, len(women) :], axis=1
-    )
+    for row, n, found in zip(read, women, model.masked_logprobs(queries), strict=True):
+        if np.isfinite(found).all():
+            odds[row] = np.logaddexp.reduce(found[:n]) - np.logaddexp.reduce(found[n:])
     return odds
 
 
-def _ids(model: FillsMask, words: Sequence[str]) -> list[int]:
+def _around(model: FillsMask, prompt: str) -> tuple[str, str]:
+    """What stands before and after the first blank; the other blanks are masks."""
+    before, _, after = prompt.partition(BLANK)
+    return before, after.replace(BLANK, model.mask_token)
+
+
+def _ids(words: Sequence[str], targets: Sequence[int | None]) -> list[int]:
     """Vocabulary ids of the words that are single tokens, each once."""
-    ids = {i for w in words for i in (model.word_id(w), model.word_id(w.capitalize())) if i is not None}
+    ids = {i for i in targets if i is not None}
     if not ids:
         raise VocabularyError(
             f"none of {list(words)} is a single token of the model; this probe needs an English vocabulary"

@@ -88,8 +88,8 @@ def shared_positions(a: Sequence[int], b: Sequence[int]) -> tuple[list[int], lis
 
 
 def shared_token_queries(encoded: Encoded, positions: Sequence[int], mask_id: int) -> list[MaskQuery]:
-    """One query per shared token but the first and the last (the special tokens), each masked in turn."""
-    return [_masked(encoded.ids, [p], mask_id) for p in positions[1:-1]]
+    """One query per shared token but the special ones (published: but the first and the last), each masked in turn."""
+    return [_masked(encoded.ids, [p], mask_id) for p in positions if not encoded.special[p]]
 
 
 def within_word_queries(encoded: Encoded, mask_id: int) -> list[MaskQuery]:

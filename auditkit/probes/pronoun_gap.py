@@ -20,6 +20,7 @@ from auditkit.correlations import correlation_interval
 from auditkit.data.types import Occupation
 from auditkit.errors import DataError, MissingCapability, VocabularyError
 from auditkit.measurement import Measurement
+from auditkit.models.masking import slots
 from auditkit.models.protocols import FillsMask, Floats, MaskQuery, ScoresText
 from auditkit.probes.base import ItemScore, ProbeResult
 from auditkit.probes.evidence import check_null_items, less_left_out, random_weights_nulls, subset, with_data
@@ -50,23 +51,24 @@ def pronoun_gaps(
     before = [start.format(o.title) for o in occupations for start, _ in templates]
     if isinstance(model, FillsMask):
         after = [end for _ in occupations for _, end in templates]
-        logprobs = _masked(model, [f"{a} {model.mask_token} {b}" for a, b in zip(before, after, strict=True)])
+        logprobs = _masked(model, before, after)
     else:
         logprobs = model.next_token_logprobs(before, PRONOUNS)
     logprobs = np.where(np.isfinite(logprobs), logprobs, np.nan)
     return (logprobs[:, 0] - logprobs[:, 1]).reshape(len(occupations), len(templates))
 
 
-def _masked(model: FillsMask, texts: Sequence[str]) -> Floats:
-    ids = [model.word_id(word) for word in PRONOUNS]
-    missing = [word for word, i in zip(PRONOUNS, ids, strict=True) if i is None]
-    if missing:
-        raise VocabularyError(f"the vocabulary has no single token for {', '.join(missing)}; leave this probe out")
-    found = np.full((len(texts), len(PRONOUNS)), np.nan)
-    read = [(row, tuple(e.ids.tolist())) for row, e in enumerate(model.encode(texts)) if not e.cut]
-    targets = tuple(i for i in ids if i is not None)
-    queries = [MaskQuery(e, e.index(model.mask_id), targets) for _, e in read]
-    for (row, _), logprobs in zip(read, model.masked_logprobs(queries), strict=True):
+def _masked(model: FillsMask, before: Sequence[str], after: Sequence[str]) -> Floats:
+    queries, read = [], []
+    for row, slot in enumerate(slots(model, [f"{a} " for a in before], PRONOUNS, [f" {b}" for b in after])):
+        if slot.cut:
+            continue
+        if missing := [word for word, i in zip(PRONOUNS, slot.targets, strict=True) if i is None]:
+            raise VocabularyError(f"the vocabulary has no single token for {', '.join(missing)}; leave this probe out")
+        queries.append(MaskQuery(slot.ids, slot.position, tuple(i for i in slot.targets if i is not None)))
+        read.append(row)
+    found = np.full((len(before), len(PRONOUNS)), np.nan)
+    for row, logprobs in zip(read, model.masked_logprobs(queries), strict=True):
         found[row] = logprobs
     return found
 

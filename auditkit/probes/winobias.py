@@ -25,6 +25,7 @@ from auditkit.data.types import CoreferenceItem, Dataset
 from auditkit.errors import DataError
 from auditkit.measurement import Measurement
 from auditkit.models.protocols import FillsMask, Floats, ScoresText
+from auditkit.models.words import with_spaces
 from auditkit.probes.base import ItemScore, Planned, ProbeResult
 from auditkit.probes.evidence import (
     adjust_p_values,
@@ -106,16 +107,15 @@ def pronoun_preferences(model: ScoresText | FillsMask, pairs: Sequence[Twins]) -
 
 
 def _cut(pro: str, anti: str) -> tuple[tuple[str, str, str], tuple[str, str, str]]:
-    """(before, words that differ, after) of each sentence."""
-    a, b = pro.split(" "), anti.split(" ")
+    """(before, words that differ, after) of each sentence; punctuation beside a word is no part of it."""
+    a, b = with_spaces(pro), with_spaces(anti)
     shortest = min(len(a), len(b))
     start = next((i for i in range(shortest) if a[i] != b[i]), shortest - 1)
     same_end = next((i for i in range(shortest - start) if a[-1 - i] != b[-1 - i]), shortest - start - 1)
     sides = []
     for words in (a, b):
         stop = len(words) - same_end
-        before, different, after = (" ".join(w) for w in (words[:start], words[start:stop], words[stop:]))
-        sides.append((before, f" {different}" if before else different, f" {after}" if after else ""))
+        sides.append(("".join(words[:start]), "".join(words[start:stop]), "".join(words[stop:])))
     return sides[0], sides[1]
 
 

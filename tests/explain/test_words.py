@@ -5,7 +5,7 @@ import pytest
 import transformers
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from auditkit.explain.words import sum_over_words, word_of_token
+from auditkit.models.words import sum_over_words, word_of_token
 from tests.models.conftest import byte_tokenizer, word_piece_tokenizer
 
 SPACED = [
@@ -15,6 +15,8 @@ SPACED = [
     ("врач сказала", ["врач", "сказала"]),
     ("الطبيبة متعبة", ["الطبيبة", "متعبة"]),
     ("डॉक्टर थकी", ["डॉक्टर", "थकी"]),
+    ("cafe\u0301 old", ["cafe\u0301", "old"]),
+    ("می\u200cروم", ["می\u200cروم"]),
 ]
 
 
@@ -54,6 +56,12 @@ def test_pieces_of_one_character_are_one_word_in_a_script_without_spaces():
     owner, words = grouped(byte_tokenizer(), "医生说")  # each character is three byte-level tokens
     assert words == ("医", "生", "说")
     assert owner.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+@pytest.mark.parametrize("emoji", ["👩\u200d⚕\ufe0f", "👍🏽", "🇩🇪"], ids=["joined", "with a skin tone", "a flag"])
+def test_an_emoji_of_several_characters_is_one_word(emoji):
+    _, words = grouped(byte_tokenizer(), f"the {emoji} said")
+    assert [w.strip() for w in words if w.strip()] == ["the", emoji, "said"]
 
 
 def test_a_token_of_two_characters_keeps_them_together():

@@ -42,7 +42,7 @@ def test_target_and_attribute_are_masked_article_and_rest_are_not():
 
 def test_an_attribute_of_several_tokens_takes_several_masks():
     model = FakeMaskedLM()
-    (given,), (masked,) = lpbs._queries(model, ["{target} is {attribute}."], ["a xyz"], (model.ids["he"],))
+    (given,), (masked,) = lpbs._queries(model, ["{target} is {attribute}."], ["a xyz"], ["he"])
     assert given.position == masked.position == 1
     assert [i == model.mask_id for i in masked.ids] == [False, True, False, False, True, True, True, False, False]
     assert given.ids.count(model.mask_id) == 1

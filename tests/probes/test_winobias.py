@@ -65,6 +65,9 @@ def test_twins_are_joined_and_singles_left_out():
         ("because of him", "because of her", ("because of", " him", "")),
         ("he gave him a job", "she gave her a job", ("", "he gave him", " a job")),
         ("he is the boss", "she is a boss", ("", "he is the", " boss")),
+        ("the clerk saw his.", "the clerk saw hers.", ("the clerk saw", " his", ".")),
+        ('he said "him," too', 'he said "her," too', ('he said "', "him", '," too')),
+        ("he left.", "she left.", ("", "he", " left.")),
     ],
 )
 def test_the_words_that_differ_are_cut_out(pro, anti, expected):
