@@ -29,7 +29,8 @@ def mixing(
     """What of two examples changes with their company in training mode, if anything.
 
     Args:
-        module: its modes are kept where any part is in training mode; else all of it is put there.
+        module: its modes are kept where any part is in training mode; else all of it is put there. Its gradients are
+            overwritten.
         losses: runs the model on a batch and gives its (B,) losses.
         pair: a batch of two examples.
         tolerance: largest relative change that rounding explains.
@@ -51,11 +52,12 @@ def mixing(
 def _look(module: nn.Module, losses: torch.Tensor, *, with_gradients: bool) -> State:
     """The losses of the two examples, their gradients where these are asked for, and the buffers."""
     found = {_LOSS: losses[:2].detach().clone()}
-    trainable = {name: p for name, p in module.named_parameters() if p.requires_grad}
     if with_gradients:
-        gradients = torch.autograd.grad(losses[:2].sum(), list(trainable.values()), allow_unused=True)
-        whole = [g.detach().flatten() for g in gradients if g is not None]
-        found |= {_GRADIENT: torch.cat(whole)} if whole else {}
+        trainable = [p for p in module.parameters() if p.requires_grad]
+        for p in trainable:
+            p.grad = None
+        losses[:2].sum().backward()  # not autograd.grad, which a reentrant checkpoint cannot do with
+        found[_GRADIENT] = torch.cat([p.grad.detach().flatten() for p in trainable if p.grad is not None])
     return found | {name: b.detach().clone() for name, b in module.named_buffers() if b is not None}
 
 
