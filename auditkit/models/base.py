@@ -14,6 +14,7 @@ import torch
 
 from auditkit.errors import ModelError
 from auditkit.models.identity import config_sha256, identity, tokenizer_sha256
+from auditkit.models.in_memory import without_wrapper
 from auditkit.models.saving import refuse_reshaped, without_progress
 from auditkit.models.weights import execution_device, parameter_count, weights_sha256
 
@@ -24,7 +25,7 @@ class HFModel:
     task: ClassVar[str]
 
     def __init__(self, module: Any, tokenizer: Any, *, name: str, revision: str | None = None) -> None:
-        self.module = module.eval()
+        self.module = without_wrapper(module).eval()
         self.tokenizer = tokenizer
         self.name = name
         self.revision = revision
