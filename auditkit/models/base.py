@@ -15,6 +15,7 @@ import torch
 from auditkit.errors import ModelError
 from auditkit.models import fit
 from auditkit.models.identity import config_sha256, identity, tokenizer_sha256
+from auditkit.models.in_memory import without_wrapper
 from auditkit.models.saving import refuse_reshaped, without_progress
 from auditkit.models.tokens import Row, cut, read_tokens
 from auditkit.models.weights import execution_device, parameter_count, weights_sha256
@@ -26,6 +27,7 @@ class HFModel:
     task: ClassVar[str]
 
     def __init__(self, module: Any, tokenizer: Any, *, name: str, revision: str | None = None) -> None:
+        module = without_wrapper(module)
         fit.refuse_tokens_without_rows(module, tokenizer, name)
         self.module = module.eval()
         self.tokenizer = tokenizer

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from auditkit.errors import ModelError
-from auditkit.models import before_loading, checkpoint_files, fit, quantized_checkpoints, tokenizer_files
+from auditkit.models import before_loading, checkpoint_files, fit, low_rank, quantized_checkpoints, tokenizer_files
 from auditkit.models.load_options import LoadOptions
 from auditkit.models.protocols import Model
 
@@ -94,6 +94,11 @@ def _refuse_without_transformer(folder: Path, name: str) -> None:
     first = next(_parts(folder), {})
     kind = str(first.get("type") or "Transformer").rpartition(".")[2]
     inside = folder / str(first.get("path") or "")
+    if (inside / low_rank.CONFIG).exists():
+        raise ModelError(
+            f"cannot load {name}: its transformer is adapters of another model ({low_rank.CONFIG}); merge them, where "
+            "you trust both, with `encoder[0].model.merge_and_unload()`, or load the base and add them, and save that"
+        )
     if not (inside / "config.json").exists():
         raise ModelError(
             f"cannot load {name}: there is no config.json in {inside}, where its first part ({kind}) is; expected an "

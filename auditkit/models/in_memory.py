@@ -25,7 +25,7 @@ def wrapped(module: Any, tokenizer: Any, options: LoadOptions) -> Model:
     """
     if options != LoadOptions(task=options.task):
         raise InputError("a module in memory is used as it is: device, dtype, revision and the like belong to files")
-    if hasattr(module, "peft_config") and hasattr(module, "get_base_model"):
+    if _is_wrapper(module):
         module = _merged(module)
     _refuse_without_weights(module)
     name = getattr(getattr(module, "config", None), "name_or_path", "") or type(module).__name__
@@ -45,17 +45,35 @@ def wrapped(module: Any, tokenizer: Any, options: LoadOptions) -> Model:
     return adapter_for(task_of([type(module).__name__], name, options.task))(module, tokenizer, name=name)
 
 
+def without_wrapper(module: Any) -> Any:
+    """The module of transformers inside a `PeftModel`, with the adapters in its layers; any other module itself.
+
+    The wrapper passes on the names of what it wraps, so that parts are looked for one level too high.
+
+    Raises:
+        ModelError: the adapters are prompts or the like, and stay outside.
+    """
+    if not _is_wrapper(module):
+        return module
+    from auditkit.models.low_rank import refuse_unmergeable
+
+    for adapter in module.active_adapters:
+        refuse_unmergeable(module.peft_config[adapter].to_dict(), type(module).__name__)
+    return module.get_base_model()
+
+
+def _is_wrapper(module: Any) -> bool:
+    return hasattr(module, "peft_config") and hasattr(module, "get_base_model")
+
+
 def _merged(peft_model: Any) -> Any:
     """The base with the active adapters in it; over weights in few bits they stay beside them.
 
     The one given is left as it is.
     """
-    from auditkit.models.low_rank import refuse_unmergeable
-
-    for adapter in peft_model.active_adapters if hasattr(peft_model, "active_adapters") else peft_model.peft_config:
-        refuse_unmergeable(peft_model.peft_config[adapter].to_dict(), type(peft_model).__name__)
-    if getattr(peft_model.get_base_model(), "is_quantized", False):
-        return peft_model.get_base_model()
+    base = without_wrapper(peft_model)
+    if getattr(base, "is_quantized", False):
+        return base
     return copy.deepcopy(peft_model).merge_and_unload(safe_merge=True)
 
 

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from auditkit.errors import InputError, MissingExtra, ModelError, UnknownName
 from auditkit.models import load_model, quantized_checkpoints
+from auditkit.models.causal_lm import CausalLM
 from auditkit.models.load_options import LoadOptions
 from tests.privacy import tiny_models
 
@@ -271,6 +272,15 @@ def test_a_peft_model_in_memory_is_the_same_and_stays_as_it_was(lora, llama):
     model = load_model(given, tokenizer=transformers.AutoTokenizer.from_pretrained(llama))
     assert model.weights_sha256 == hashed(folder)
     assert all(torch.equal(p, before[name]) for name, p in given.named_parameters())
+
+
+def test_an_adapter_around_a_peft_model_reads_what_is_inside(lora, llama):
+    """The wrapper passes names on: the body of the model would be looked for one level too high."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(llama)
+    inside, merged = CausalLM(lora[1], tokenizer, name="m"), load_model(str(lora[0]))
+    np.testing.assert_allclose(scores(inside), scores(merged), atol=1e-5)
+    words = inside.next_token_logprobs(["the nurse"], ["was", "said"])
+    np.testing.assert_allclose(words, merged.next_token_logprobs(["the nurse"], ["was", "said"]), atol=1e-5)
 
 
 def test_a_base_may_be_told_from_the_adapters_folder(lora, llama, tmp_path):
