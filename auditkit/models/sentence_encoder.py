@@ -17,6 +17,7 @@ from auditkit.models.batching import Batcher
 from auditkit.models.identity import config_sha256, identity, sha256, tokenizer_sha256
 from auditkit.models.protocols import Ints
 from auditkit.models.saving import refuse_reshaped, without_progress
+from auditkit.models.tokens import refuse_halves
 from auditkit.models.weights import execution_device, parameter_count, weights_sha256
 
 TOKENS_PER_BATCH = 8192
@@ -36,6 +37,7 @@ class SentenceEncoder:
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """(n, d) unit vectors; padding does not count in the mean."""
+        refuse_halves(texts)
         tokens = self.module.tokenizer(list(texts), verbose=False)["input_ids"] if texts else []
         too_long = sum(len(t) > self.module.max_seq_length for t in tokens)
         if too_long:

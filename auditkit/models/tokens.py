@@ -43,7 +43,7 @@ def read_tokens(tokenizer: Any, texts: Sequence[str], *, special: bool = True, o
     """
     if not texts:
         return []
-    _refuse_halves(texts)
+    refuse_halves(texts)
     options = {"verbose": False, "return_attention_mask": False}
     if not tokenizer.is_fast:
         return [_slow(tokenizer, text, special, offsets, options) for text in texts]
@@ -76,7 +76,12 @@ def rehearse(tokenizer: Any, name: str) -> None:
             raise ModelError(f"{name}: {e}") from e
 
 
-def _refuse_halves(texts: Sequence[str]) -> None:
+def refuse_halves(texts: Sequence[str]) -> None:
+    """Refuse texts that are not valid Unicode.
+
+    Raises:
+        InputError: says which.
+    """
     for i, text in enumerate(texts):
         try:
             text.encode()
