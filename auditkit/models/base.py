@@ -13,7 +13,10 @@ from typing import Any, ClassVar, Self
 import torch
 
 from auditkit.errors import ModelError
+from auditkit.models.batching import Batcher, evaluating, padded, token_budget
 from auditkit.models.identity import config_sha256, identity, tokenizer_sha256
+from auditkit.models.padding import SAMPLE, found_by_trying, trial_rows
+from auditkit.models.positions import TOKENS, longest_row
 from auditkit.models.saving import refuse_reshaped, without_progress
 from auditkit.models.weights import parameter_count, weights_sha256
 
@@ -22,6 +25,7 @@ class HFModel:
     """Base of the adapters: wraps one `transformers` module with its tokenizer. See `auditkit.models.protocols`."""
 
     task: ClassVar[str]
+    tokens_per_batch: ClassVar[dict[str, int]] = {"cpu": 8192, "accelerator": 8192}
 
     def __init__(self, module: Any, tokenizer: Any, *, name: str, revision: str | None = None) -> None:
         self.module = module.eval()
@@ -38,11 +42,54 @@ class HFModel:
     @property
     def context(self) -> int:
         """Longest input in tokens, special tokens included."""
+        return int(min(self._positions, self.tokenizer.model_max_length))
+
+    @cached_property
+    def _positions(self) -> int:
+        middle = self.vocabulary // 2  # two ordinary words in turn: ids that are not consecutive, and no padding
+        row = [middle + i % 2 for i in range(TOKENS)]
+        with evaluating(self.module, self.notices):
+            return longest_row(self.module.config, lambda: self._read([row]))
+
+    @property
+    def filler(self) -> int:
+        """The id that rows are filled up with: the one by which the module itself knows padding, if there is one."""
         config = self.module.config
-        positions = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 10**6
-        if config.model_type in ("roberta", "xlm-roberta", "camembert"):
-            positions -= config.pad_token_id + 1  # these families start counting after the padding index
-        return int(min(positions, self.tokenizer.model_max_length))
+        known = (config.pad_token_id, config.get_text_config().pad_token_id, self.tokenizer.pad_token_id, 0)
+        return next(id for id in known if id is not None and 0 <= id < self.vocabulary)
+
+    @property
+    def vocabulary(self) -> int:
+        """How many ids the module can read."""
+        try:
+            return int(self.module.get_input_embeddings().weight.shape[0])
+        except (AttributeError, NotImplementedError):  # it hashes ids, or keeps the table to itself
+            return int(getattr(self.module.config, "vocab_size", None) or len(self.tokenizer))
+
+    @cached_property
+    def _batches(self) -> Batcher:
+        """Rows share a batch as far as that changes no answer."""
+        with torch.inference_mode(), evaluating(self.module, self.notices):
+            company = found_by_trying(self._read, self._trial_rows, self.name)
+        return Batcher(token_budget(self.device, **self.tokens_per_batch), self.notices, self.module, company)
+
+    @property
+    def _trial_rows(self) -> list[list[int]]:
+        ids = self.tokenizer(SAMPLE, verbose=False, truncation=True, max_length=self.context)["input_ids"]
+        return trial_rows(ids, self.context)
+
+    def padded(self, rows: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
+        """Inputs of the module (B, T)."""
+        return padded(rows, self.filler, self.device)
+
+    def _read(self, rows: Sequence[Sequence[int]]) -> list[torch.Tensor]:
+        """What the module answers about each row, at its own tokens alone."""
+        logits = self.module(**self.padded(rows), **self._options(len(rows))).logits
+        return [answer[: len(row)] if answer.ndim > 1 else answer for answer, row in zip(logits, rows, strict=True)]
+
+    def _options(self, rows: int) -> dict[str, Any]:
+        """What the module is given beside the rows."""
+        return {}
 
     @cached_property
     def weights_sha256(self) -> str:
