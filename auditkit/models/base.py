@@ -15,7 +15,7 @@ import torch
 from auditkit.errors import ModelError
 from auditkit.models.batching import Batcher, evaluating, padded, token_budget
 from auditkit.models.identity import config_sha256, identity, tokenizer_sha256
-from auditkit.models.padding import SAMPLE, found_by_trying, trial_rows
+from auditkit.models.padding import SAMPLE, Company, found_by_trying, trial_rows
 from auditkit.models.positions import TOKENS, longest_row
 from auditkit.models.saving import refuse_reshaped, without_progress
 from auditkit.models.weights import parameter_count, weights_sha256
@@ -55,8 +55,8 @@ class HFModel:
     def filler(self) -> int:
         """The id that rows are filled up with: the one by which the module itself knows padding, if there is one."""
         config = self.module.config
-        known = (config.pad_token_id, config.get_text_config().pad_token_id, self.tokenizer.pad_token_id, 0)
-        return next(id for id in known if id is not None and 0 <= id < self.vocabulary)
+        stated = [getattr(part, "pad_token_id", None) for part in (config, config.get_text_config(), self.tokenizer)]
+        return next(id for id in (*stated, 0) if id is not None and 0 <= id < self.vocabulary)
 
     @property
     def vocabulary(self) -> int:
@@ -77,6 +77,18 @@ class HFModel:
     def _trial_rows(self) -> list[list[int]]:
         ids = self.tokenizer(SAMPLE, verbose=False, truncation=True, max_length=self.context)["input_ids"]
         return trial_rows(ids, self.context)
+
+    @property
+    def company(self) -> Company:
+        """With which others a row is read correctly."""
+        return self._batches.company
+
+    def _written(self, ids: Sequence[int]) -> str:
+        """What was written: a row that was done before the others of its batch is filled up behind its end."""
+        ends = self.module.generation_config.eos_token_id
+        marks = {ends} if isinstance(ends, int) else set(ends or ())
+        done = next((at for at, id in enumerate(ids) if id in marks), len(ids))
+        return str(self.tokenizer.decode(list(ids[:done]), skip_special_tokens=True))
 
     def padded(self, rows: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
         """Inputs of the module (B, T)."""
@@ -151,6 +163,17 @@ class HFModel:
         return self.tokenizer(
             list(texts), verbose=False, return_attention_mask=False, truncation=True, max_length=room, **options
         )
+
+
+def is_encoder_decoder(module: Any) -> bool:
+    """Whether one half of the module reads and the other writes."""
+    return bool(getattr(module.config, "is_encoder_decoder", False))
+
+
+def table_of_the_text(module: Any) -> Any:
+    """The embedding that the words of a text are looked up in: of an encoder-decoder, the encoder's own."""
+    reading = module.get_encoder() if is_encoder_decoder(module) else module
+    return reading.get_input_embeddings()
 
 
 @contextmanager

@@ -16,7 +16,6 @@ from auditkit.models.padding import Company
 from auditkit.models.protocols import Ints
 from auditkit.progress import advance
 
-
 TRAINING = "the model was left in training mode (dropout): read in evaluation mode"
 
 

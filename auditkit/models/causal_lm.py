@@ -166,8 +166,8 @@ class CausalLM(HFModel):
                     prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=max_new_tokens, do_sample=False,
                     pad_token_id=filler,
                 )  # fmt: skip
-                for r, row in zip(same, written[:, length:], strict=True):
-                    out[r] = self.tokenizer.decode(row, skip_special_tokens=True)
+                for r, row in zip(same, written[:, length:].tolist(), strict=True):
+                    out[r] = self._written(row)
 
         self._batches.run([len(i) + max_new_tokens for i in ids], forward)
         return out

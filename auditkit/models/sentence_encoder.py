@@ -15,7 +15,7 @@ import torch
 
 from auditkit.models.batching import Batcher, evaluating
 from auditkit.models.identity import config_sha256, identity, sha256, tokenizer_sha256
-from auditkit.models.padding import SAMPLE, found_by_trying
+from auditkit.models.padding import SAMPLE, Company, found_by_trying
 from auditkit.models.positions import TOKENS, UNLIMITED, longest_row
 from auditkit.models.protocols import Ints
 from auditkit.models.saving import refuse_reshaped, without_progress
@@ -56,6 +56,11 @@ class SentenceEncoder:
         with evaluating(self.module, self.notices):
             company = found_by_trying(self._vectors, trials, self.name)
         return Batcher(TOKENS_PER_BATCH, self.notices, self.module, company)
+
+    @property
+    def company(self) -> Company:
+        """With which others a text is read correctly."""
+        return self._batches.company
 
     def _vectors(self, texts: list[str]) -> torch.Tensor:
         return self.module.encode(

@@ -28,8 +28,8 @@ class Seq2Seq(HFModel):
             # Without a mask the library would guess one, by where the padding id stands in a text.
             inputs.setdefault("attention_mask", torch.ones_like(inputs["input_ids"]))
             written = self.module.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False, num_beams=1)
-            for r, row in zip(rows, written, strict=True):
-                out[r] = self.tokenizer.decode(row, skip_special_tokens=True)
+            for r, row in zip(rows, written.tolist(), strict=True):
+                out[r] = self._written(row[1:])  # without the start
 
         self._batches.run([len(i) + max_new_tokens for i in ids], forward)
         return out
@@ -40,6 +40,7 @@ class Seq2Seq(HFModel):
     @property
     def start(self) -> int:
         """The id that the decoder begins with."""
-        config, generation = self.module.config, self.module.generation_config
-        known = (generation.decoder_start_token_id, config.decoder_start_token_id, config.bos_token_id, self.filler)
-        return next(id for id in known if id is not None)
+        said_by = (self.module.generation_config, self.module.config)
+        keys = ("decoder_start_token_id", "bos_token_id")
+        stated = [getattr(config, key, None) for key in keys for config in said_by]
+        return next(id for id in (*stated, self.filler) if id is not None)

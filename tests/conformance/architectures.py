@@ -53,12 +53,13 @@ MASKED = {
     "eurobert": GROUPED,
     "flaubert": {"emb_dim": 32, "n_layers": 2, "n_heads": 4, "n_words": 64, "pad_index": PAD, "mask_index": 4},
     "fnet": {},
-    "funnel": {"num_hidden_layers": None, "block_sizes": [1, 1], "d_model": 32, "n_head": 4, "d_head": 8, "d_inner": 48, "num_decoder_layers": 1},
+    "funnel": {"num_hidden_layers": None, "block_sizes": [1, 1], "d_model": 32, "n_head": 4, "d_head": 8,
+               "d_inner": 48, "num_decoder_layers": 1},
     "ibert": BEHIND_PADDING,
     "longformer": {"attention_window": [8, 8], "max_position_embeddings": CONTEXT + 1},
     "luke": {**BEHIND_PADDING, "entity_vocab_size": 4, "entity_emb_size": 8},
     "megatron-bert": {},
-    "mobilebert": {"embedding_size": 32, "intra_bottleneck_size": 32, "true_hidden_size": 32},
+    "mobilebert": {"embedding_size": 16, "intra_bottleneck_size": 32, "true_hidden_size": 32},
     "modernbert": {"local_attention": 8, "global_attn_every_n_layers": 2, "cls_token_id": START, "sep_token_id": END},
     "mpnet": BEHIND_PADDING,
     "mra": {"block_per_row": 1},
@@ -186,16 +187,18 @@ TRANSLATORS = {
     "pegasus": SEQ2SEQ,
     "pegasus_x": SEQ2SEQ | {"num_global_tokens": 4, "block_size": 8},
     "plbart": SEQ2SEQ,
-    "prophetnet": {"num_hidden_layers": None, "num_encoder_layers": 1, "num_decoder_layers": 1, "num_encoder_attention_heads": 4,
+    "prophetnet": {"num_hidden_layers": None, "num_encoder_layers": 1, "num_decoder_layers": 1,
+                   "num_encoder_attention_heads": 4,
                    "num_decoder_attention_heads": 4, "encoder_ffn_dim": 48, "decoder_ffn_dim": 48, "ngram": 2,
                    "decoder_start_token_id": START},
-    "switch_transformers": T5 | {"num_experts": 4, "num_decoder_layers": 1, "num_sparse_encoder_layers": 1, "num_sparse_decoder_layers": 1},
+    "switch_transformers": T5 | {"num_experts": 4, "num_decoder_layers": 1, "num_sparse_encoder_layers": 1,
+                                 "num_sparse_decoder_layers": 1},
     "t5": T5,
     "umt5": T5,
 }  # fmt: skip
 
-ENCODERS = ("bert", "roberta", "mpnet", "distilbert", "fnet", "xlm-roberta", "deberta-v2", "nystromformer", "modernbert",
-            "gpt2", "llama", "opt", "mistral", "longformer", "electra", "albert")  # fmt: skip
+ENCODERS = ("bert", "roberta", "mpnet", "distilbert", "fnet", "xlm-roberta", "deberta-v2", "nystromformer",
+            "modernbert", "gpt2", "llama", "opt", "mistral", "longformer", "electra", "albert")  # fmt: skip
 
 
 def tokenizer(*, marks=True, padding_side="right", pad=True):
