@@ -58,13 +58,14 @@ class CausalLM(HFModel):
             raise MissingCapability(f"{self.name}: a prefix leaves no room for its word in {self.context} tokens")
         return np.array([o.sum() for o in own], dtype=np.float64).reshape(len(prefixes), len(words))
 
-    def _encode(self, texts: Sequence[str]) -> tuple[list[Ints], list[Ints]]:
-        """Ids and character offsets, each starting with the start token if there is one."""
+    def _encode(self, texts: Sequence[str], reserve: int = 0) -> tuple[list[Ints], list[Ints]]:
+        """Ids and character offsets, each starting with the start token if there is one; `reserve` tokens stay free."""
         start = self.tokenizer.bos_token_id
         head = [] if start is None else [start]
         if not head and texts:
             self.notices["texts scored without their first token (the tokenizer has no start token)"] += len(texts)
-        encoded = self.tokenize(texts, reserve=len(head), return_offsets_mapping=True, add_special_tokens=False)
+        options = {"return_offsets_mapping": True, "add_special_tokens": False}
+        encoded = self.tokenize(texts, reserve=len(head) + reserve, **options)
         ids = [np.array(head + list(row), dtype=np.int64) for row in encoded["input_ids"]]
         offsets = [
             np.array([(0, 0)] * len(head) + list(row), dtype=np.int64).reshape(-1, 2)
@@ -152,8 +153,9 @@ class CausalLM(HFModel):
 
     @torch.inference_mode()
     def generate(self, texts: Sequence[str], max_new_tokens: int = 64) -> list[str]:
-        """Greedy continuations, without the prompt."""
-        ids, _ = self._encode(texts)
+        """Greedy continuations, without the prompt, which is cut (and counted) where they would find no room."""
+        max_new_tokens = min(max_new_tokens, self.context // 2)
+        ids, _ = self._encode(texts, reserve=max_new_tokens)
         out = [""] * len(texts)
         filler = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else self.tokenizer.eos_token_id
 

@@ -232,9 +232,10 @@ def test_classifiers_are_explained(name):
     module = build("AutoModelForSequenceClassification", name, READ[name], num_labels=3)
     model = Classifier(module, words, name=name)
     label = model.labels[0]
-    found = attribute(model, TEXTS[:3], target=Label(label))
+    wanted = {"target": Label(label), "method": "gradient_x_activation"}
+    found = attribute(model, TEXTS[:3], **wanted)
     for item, text in zip(found, TEXTS, strict=False):
-        [alone] = attribute(model, [text], target=Label(label))
+        [alone] = attribute(model, [text], **wanted)
         logits = module(torch.tensor([words(text)["input_ids"]])).logits[0]
         assert item.value == pytest.approx(float(logits[0].detach()), abs=1e-4)
         assert np.abs(item.values).max() > 1e-3
@@ -280,3 +281,10 @@ def test_a_module_left_in_training_mode_is_read_in_evaluation_mode(call):
     assert model.module.training
     assert not frozen.training
     assert dict(model.notices) == {TRAINING: 1}
+
+
+@pytest.mark.parametrize("name", ["gpt2", "opt", "llama", "bloom"])
+def test_a_prompt_leaves_room_for_what_is_written(name):
+    model = CausalLM(build("AutoModelForCausalLM", name, CAUSAL[name]), tokenizer(marks=False), name=name)
+    assert len(model.generate([LONG, TEXTS[0]], 16)) == 2
+    assert model.notices == {f"texts truncated to {model.context} tokens": 1}
