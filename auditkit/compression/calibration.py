@@ -17,6 +17,7 @@ import torch
 from auditkit.compression.layers import Layer
 from auditkit.errors import InputError, MissingCapability
 from auditkit.models.char_gpt import CharModel
+from auditkit.models.padding import Company
 from auditkit.models.sentence_encoder import SentenceEncoder
 from auditkit.models.seq2seq import Seq2Seq
 
@@ -91,7 +92,7 @@ def _means(
         tokens[name] += len(flat)
 
     with torch.inference_mode(), _watching(layers, watch):
-        for batch in _batches(rows):
+        for batch in _batches(rows, alone=getattr(model, "company", None) is Company.ALONE):
             _read(model, batch)
     unseen = next((name for name, count in tokens.items() if not count), None)
     if unseen is not None:
@@ -143,13 +144,13 @@ def _with_own_output(model: Seq2Seq, rows: list[Row]) -> list[Row]:
     return done
 
 
-def _batches(rows: list[Row]) -> Iterator[list[Row]]:
-    """Rows of the same lengths, at most `TOKENS_PER_BATCH` tokens together but at least one row."""
+def _batches(rows: list[Row], *, alone: bool) -> Iterator[list[Row]]:
+    """Rows of the same lengths, at most `TOKENS_PER_BATCH` tokens together but at least one row; or each alone."""
     alike: dict[tuple[int, int], list[Row]] = defaultdict(list)
     for row in rows:
         alike[len(row[0]), len(row[1])].append(row)
     for (read, written), group in alike.items():
-        size = max(1, TOKENS_PER_BATCH // (read + written))
+        size = 1 if alone else max(1, TOKENS_PER_BATCH // (read + written))
         yield from (group[i : i + size] for i in range(0, len(group), size))
 
 

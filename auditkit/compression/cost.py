@@ -18,7 +18,8 @@ from auditkit.compression.backends import timed
 from auditkit.compression.quantized_model import same_on_disk
 from auditkit.errors import InputError
 from auditkit.measurement import Interval
-from auditkit.models.batching import pad, padded
+from auditkit.models.batching import pad, padded, plan
+from auditkit.models.padding import Company
 from auditkit.models.sentence_encoder import SentenceEncoder
 from auditkit.models.weights import plain_tensors
 
@@ -225,9 +226,12 @@ def _forward(model: Any, batch: list[str]) -> Callable[[], Any]:
         rows = [[*model.tokenizer.start, *model.tokenizer.encode(text[: context - 1])[0]] for text in batch]
         return partial(module, pad(rows, 0).to(model.device))
     ids = model.tokenize(batch)["input_ids"]
-    filler = getattr(model.tokenizer, "pad_token_id", None)
-    inputs = padded(ids, filler, model.device)
-    if getattr(module.config, "is_encoder_decoder", False):
-        start = module.config.decoder_start_token_id or 0
-        inputs["decoder_input_ids"] = torch.full((len(ids), 1), start, device=model.device)
-    return partial(module, **inputs)
+    filler = getattr(model, "filler", 0)
+    lengths = np.array([len(row) for row in ids])
+    # One batch, unless the module cannot read these texts together.
+    together = plan(lengths, int(lengths.max()) * len(ids), getattr(model, "company", Company.ANY))
+    inputs = [padded([ids[r] for r in rows], filler, model.device) for rows in together]
+    if model.task == "seq2seq":
+        for given in inputs:
+            given["decoder_input_ids"] = torch.full((len(given["input_ids"]), 1), model.start, device=model.device)
+    return lambda: [module(**given) for given in inputs]

@@ -72,7 +72,8 @@ def settle(model: Any, *, exact_per_row: bool) -> None:
         return
     for name in ("_batches", "_batcher"):
         if hasattr(model, name):
-            setattr(model, name, EqualLengths(getattr(model, name).budget, model.notices))
+            dense = getattr(model, name)
+            setattr(model, name, EqualLengths(dense.budget, model.notices, dense.module, dense.company))
     if hasattr(type(model), "_reads_trees"):
         vars(model)["_reads_trees"] = False  # a common beginning read once is attended to in another order
 

@@ -20,6 +20,7 @@ from auditkit.errors import DataError
 from auditkit.explain.attention import flow, rollout, visible
 from auditkit.explain.layers import Array, Reading, Tokens, logits, of_one_length, read, require_prediction, tokenize
 from auditkit.measurement import Interval
+from auditkit.models.base import table_of_the_text
 from auditkit.models.batching import Batcher, padded
 from auditkit.models.char_gpt import CharGPT
 from auditkit.models.protocols import Floats, Ints
@@ -124,7 +125,7 @@ def gradient_norms(model: Any, tokens: Sequence[Tokens], at: Sequence[int]) -> l
             for r, row in zip(same, gradient.float().norm(dim=-1).cpu().double().numpy(), strict=True):
                 out[r] = row
 
-    Batcher(TOKENS_PER_BATCH, model.notices).run(lengths, forward)
+    Batcher(TOKENS_PER_BATCH, model.notices, model.module).run(lengths, forward)
     return out
 
 
@@ -137,7 +138,7 @@ def _embeddings(model: Any) -> Iterator[list[torch.Tensor]]:
         leaves.append(output.detach().requires_grad_())
         return leaves[-1]
 
-    table = model.module.tokens if isinstance(model, CharGPT) else model.module.get_input_embeddings()
+    table = model.module.tokens if isinstance(model, CharGPT) else table_of_the_text(model.module)
     handle = table.register_forward_hook(replace_output)
     try:
         yield leaves

@@ -9,6 +9,7 @@ one forward pass.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,15 @@ import torch
 
 from auditkit.errors import MissingCapability
 from auditkit.explain.questions import Question, merged
-from auditkit.explain.readers import Rows, batch_budget, device_of, embeddings_replaced, filler_of, reader_of
+from auditkit.explain.readers import (
+    Rows,
+    batch_budget,
+    company_of,
+    device_of,
+    embeddings_replaced,
+    filler_of,
+    reader_of,
+)
 from auditkit.models.batching import Batcher
 from auditkit.models.protocols import Floats
 
@@ -76,7 +85,8 @@ class Engine:
     ) -> None:
         self.model, self.questions, self.origins = model, questions, origins
         self.reader, self.device = reader_of(model), device_of(model)
-        self.batcher = Batcher(batch_budget(model, batch_tokens), model.notices)
+        self.company = company_of(model)
+        self.batcher = Batcher(batch_budget(model, batch_tokens), model.notices, model.module)
         self.tokens_read = 0
 
     def values(self, units: Sequence[Unit]) -> Floats:
@@ -131,7 +141,7 @@ class Engine:
         @torch.inference_mode()
         def forward(inputs: list[Input]) -> None:
             packed, members = self._rows(inputs), _members(inputs)
-            best = self.reader.scores(packed).argmax(-1)[packed.places[2]].tolist()
+            best = self._scores(packed).argmax(-1)[packed.places[2]].tolist()
             for unit, target in reversed([*zip(packed.unit_of_read.tolist(), best, strict=True)]):
                 out[members[unit]] = target  # in reverse, so that the first place of a question stays
 
@@ -178,12 +188,28 @@ class Engine:
         held = torch.ones(len(inputs), 1, device=self.device)
         there = torch.cat([shares, held], dim=1)[rows.input[:, None], rows.feature]  # (B, T); -1 is the last column
         mixed = torch.lerp(origin[:, None].to(real.dtype), real, there[..., None].to(real.dtype))
-        with embeddings_replaced(self.reader.embedding, mixed):
-            scores = self.reader.scores(rows)
+        scores = self._scores(rows, mixed)
         if not rows.targets.numel():
             return _similarity(scores, rows)
         contrast = [question.contrast for i in inputs for _, question in i.members]
         return self._read(scores.float(), rows, torch.tensor(contrast, device=self.device))
+
+    def _scores(self, rows: Rows, mixed: torch.Tensor | None = None) -> torch.Tensor:
+        """The scores of the reader, the rows apart where padding would change them; `mixed` for their embeddings."""
+        parts, order = [], []
+        for chosen in rows.apart(self.company):
+            some = rows.only(chosen)
+            with (
+                nullcontext()
+                if mixed is None
+                else embeddings_replaced(self.reader.embedding, mixed[chosen, : some.ids.shape[1]])
+            ):
+                parts.append(self.reader.scores(some))
+            place = rows.places[0].cpu() if rows.targets.numel() else torch.arange(len(rows.branches))
+            order.append(torch.isin(place, torch.tensor(chosen)).nonzero()[:, 0])
+        if len(parts) == 1:
+            return parts[0]
+        return torch.cat(parts)[torch.cat(order).argsort().to(self.device)]
 
     def _read(self, scores: torch.Tensor, rows: Rows, contrast: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         place = rows.places[2]

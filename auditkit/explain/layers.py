@@ -17,12 +17,12 @@ import torch
 from torch import nn
 
 from auditkit.errors import InputError, MissingCapability
-from auditkit.models.base import HFModel, eager_attention
+from auditkit.models.base import HFModel, eager_attention, is_encoder_decoder
 from auditkit.models.batching import Batcher, padded
 from auditkit.models.char_gpt import CharGPT, CharModel
 from auditkit.models.narrow import base_model, rows_only
+from auditkit.models.padding import Company
 from auditkit.models.protocols import Ints
-from auditkit.models.seq2seq import Seq2Seq
 from auditkit.models.tokens import cut, read_tokens
 
 TOKENS_PER_BATCH = 2048
@@ -131,10 +131,8 @@ def _named(tokenizer: Any, text: str, ids: list[int], special: list[int], offset
 
 def body(model: Any) -> nn.Module:
     """The part of an adapter's module that reads: without any head; of an encoder-decoder, the encoder."""
-    if isinstance(model, Seq2Seq):
-        return model.module.get_encoder()
     if isinstance(model, HFModel):
-        return base_model(model.module)
+        return model.module.get_encoder() if is_encoder_decoder(model.module) else base_model(model.module)
     return model.module if isinstance(model, CharModel) else model.module[0].model
 
 
@@ -174,11 +172,12 @@ def read(
     network = body(model)
     lengths = [len(t.ids) for t in tokens]
     device = next(network.parameters()).device
+    apart = isinstance(model, CharModel) or model.company is not Company.ANY
 
     @torch.inference_mode()
     def forward(rows: Ints) -> None:
-        # Equal lengths only for a char-GPT: it takes no mask, and without a causal one it would see the padding.
-        for same in of_one_length(rows, lengths) if isinstance(model, CharModel) else [rows.tolist()]:
+        # Equal lengths for a char-GPT: it takes no mask, and without a causal one it would see the padding.
+        for same in of_one_length(rows, lengths) if apart else [rows.tolist()]:
             inputs = padded([tokens[r].ids.tolist() for r in same], 0, device)
             with recording(network) as states:
                 weights = _forward(network, inputs, attention)
@@ -188,7 +187,7 @@ def read(
     with ExitStack() as stack:
         if attention and not isinstance(model, CharModel):
             stack.enter_context(eager_attention(network))
-        Batcher(TOKENS_PER_BATCH, model.notices).run(lengths, forward)
+        Batcher(TOKENS_PER_BATCH, model.notices, network).run(lengths, forward)
 
 
 def of_one_length(rows: Ints, lengths: Sequence[int]) -> list[list[int]]:

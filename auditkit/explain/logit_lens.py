@@ -77,7 +77,7 @@ def logit_lens(model: Any, texts: Sequence[str], words: Sequence[str] = ()) -> L
                 for r, top in zip(same, found.argmax(-1).tolist(), strict=True):
                     best[r][layer] = _name(model, top)
 
-    Batcher(TOKENS_PER_BATCH, model.notices).run(lengths, forward)
+    Batcher(TOKENS_PER_BATCH, model.notices, model.module).run(lengths, forward)
     return LayerPredictions(tuple(answers), logprobs, best)
 
 

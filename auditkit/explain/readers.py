@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -17,13 +17,14 @@ from torch import nn
 
 from auditkit.errors import MissingCapability
 from auditkit.explain.questions import Branch
-from auditkit.models.base import HFModel
+from auditkit.models.base import HFModel, table_of_the_text
 from auditkit.models.batching import pad, token_budget
 from auditkit.models.causal_lm import CausalLM
 from auditkit.models.char_gpt import CharGPT
 from auditkit.models.classifier import Classifier
 from auditkit.models.masked_lm import MaskedLM
 from auditkit.models.narrow import one_position, rows_only
+from auditkit.models.padding import Company
 from auditkit.models.sentence_encoder import SentenceEncoder
 from auditkit.models.seq2seq import Seq2Seq
 
@@ -82,6 +83,18 @@ class Rows:
         position = torch.from_numpy(np.concatenate([b.positions for b in self.branches]))
         unique, place = torch.unique(torch.stack([row, position]), dim=1, return_inverse=True)
         return unique[0].to(self.device), unique[1].to(self.device), place.to(self.device)
+
+    def apart(self, company: Company) -> list[list[int]]:
+        """The indices of the rows in groups that may be read together."""
+        if company is Company.ANY:
+            return [[*range(len(self.branches))]]
+        alone, lengths = company is Company.ALONE, self.lengths.tolist()
+        keys = [(length, row if alone else 0) for row, length in enumerate(lengths)]
+        return [[row for row, own in enumerate(keys) if own == key] for key in sorted(set(keys))]
+
+    def only(self, chosen: Sequence[int]) -> Rows:
+        """Some of the rows; what is read off them is no longer attributed to units."""
+        return replace(self, branches=[self.branches[row] for row in chosen], input=self.input[list(chosen)])
 
     @cached_property
     def targets(self) -> torch.Tensor:
@@ -150,7 +163,7 @@ class _ClassReader:
     log_probabilities = False
 
     def __init__(self, model: Classifier) -> None:
-        self.module, self.embedding = model.module, model.module.get_input_embeddings()
+        self.module, self.embedding = model.module, table_of_the_text(model.module)
 
     def scores(self, rows: Rows) -> torch.Tensor:
         return self.module(input_ids=rows.ids, **rows.mask).logits[rows.places[0]]
@@ -171,14 +184,13 @@ class _ForcedReader:
     log_probabilities = True
 
     def __init__(self, model: Seq2Seq) -> None:
-        self.module, self.embedding = model.module, model.module.get_encoder().get_input_embeddings()
+        self.module, self.embedding = model.module, table_of_the_text(model.module)
 
     def scores(self, rows: Rows) -> torch.Tensor:
         row, position, _ = rows.places
         labels = pad([b.forced.tolist() for b in rows.branches], IGNORED).to(rows.device)
-        decoder_ids = self.module.prepare_decoder_input_ids_from_labels(labels=labels)
-        logits = self.module(input_ids=rows.ids, **rows.mask, decoder_input_ids=decoder_ids, use_cache=False).logits
-        return logits[row, position]
+        # The module itself makes the decoder's ids of labels: each architecture has a rule of its own.
+        return self.module(input_ids=rows.ids, **rows.mask, labels=labels, use_cache=False).logits[row, position]
 
 
 _READERS: dict[type, type[Any]] = {
@@ -213,8 +225,14 @@ def device_of(model: Any) -> torch.device:
 
 def filler_of(model: Any) -> int:
     """The id of the padding; 0 where the model has none."""
-    tokenizer = tokenizer_of(model)
-    return getattr(tokenizer, "pad_token_id", None) or 0
+    if isinstance(model, HFModel):
+        return model.filler
+    return getattr(tokenizer_of(model), "pad_token_id", None) or 0
+
+
+def company_of(model: Any) -> Company:
+    """With which others a row is read correctly; a causal char-GPT never looks at padding."""
+    return getattr(model, "company", Company.ANY)
 
 
 def tokenizer_of(model: Any) -> Any:

@@ -188,7 +188,7 @@ class MeanPooled:
                 out[row] = states[: len(ids[row])].sum(dim=0).numpy()
 
         try:
-            Batcher(8192, self.notices).run([len(i) for i in ids], forward)
+            Batcher(8192, self.notices, self.module).run([len(i) for i in ids], forward)
         finally:
             hook.remove()
         return out

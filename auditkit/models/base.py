@@ -14,8 +14,11 @@ import torch
 
 from auditkit.errors import ModelError
 from auditkit.models import fit
+from auditkit.models.batching import Batcher, evaluating, padded, token_budget
 from auditkit.models.identity import config_sha256, identity, tokenizer_sha256
 from auditkit.models.in_memory import without_wrapper
+from auditkit.models.padding import SAMPLE, Company, found_by_trying, trial_rows
+from auditkit.models.positions import TOKENS, longest_row
 from auditkit.models.saving import refuse_reshaped, without_progress
 from auditkit.models.tokens import Row, cut, read_tokens
 from auditkit.models.weights import execution_device, parameter_count, weights_sha256
@@ -25,6 +28,7 @@ class HFModel:
     """Base of the adapters: wraps one `transformers` module with its tokenizer. See `auditkit.models.protocols`."""
 
     task: ClassVar[str]
+    tokens_per_batch: ClassVar[dict[str, int]] = {"cpu": 8192, "accelerator": 8192}
 
     def __init__(self, module: Any, tokenizer: Any, *, name: str, revision: str | None = None) -> None:
         module = without_wrapper(module)
@@ -43,11 +47,66 @@ class HFModel:
     @property
     def context(self) -> int:
         """Longest input in tokens, special tokens included."""
+        return int(min(self._positions, self.tokenizer.model_max_length))
+
+    @cached_property
+    def _positions(self) -> int:
+        middle = self.vocabulary // 2  # two ordinary words in turn: ids that are not consecutive, and no padding
+        row = [middle + i % 2 for i in range(TOKENS)]
+        with evaluating(self.module, self.notices):
+            return longest_row(self.module.config, lambda: self._read([row]))
+
+    @property
+    def filler(self) -> int:
+        """The id that rows are filled up with: the one by which the module itself knows padding, if there is one."""
         config = self.module.config
-        positions = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 10**6
-        if config.model_type in ("roberta", "xlm-roberta", "camembert"):
-            positions -= config.pad_token_id + 1  # these families start counting after the padding index
-        return int(min(positions, self.tokenizer.model_max_length))
+        stated = [getattr(part, "pad_token_id", None) for part in (config, config.get_text_config(), self.tokenizer)]
+        return next(id for id in (*stated, 0) if id is not None and 0 <= id < self.vocabulary)
+
+    @property
+    def vocabulary(self) -> int:
+        """How many ids the module can read."""
+        try:
+            return int(self.module.get_input_embeddings().weight.shape[0])
+        except (AttributeError, NotImplementedError):  # it hashes ids, or keeps the table to itself
+            return int(getattr(self.module.config, "vocab_size", None) or len(self.tokenizer))
+
+    @cached_property
+    def _batches(self) -> Batcher:
+        """Rows share a batch as far as that changes no answer."""
+        with torch.inference_mode(), evaluating(self.module, self.notices):
+            company = found_by_trying(self._read, self._trial_rows, self.name)
+        return Batcher(token_budget(self.device, **self.tokens_per_batch), self.notices, self.module, company)
+
+    @property
+    def _trial_rows(self) -> list[list[int]]:
+        ids = self.tokenizer(SAMPLE, verbose=False, truncation=True, max_length=self.context)["input_ids"]
+        return trial_rows(ids, self.context)
+
+    @property
+    def company(self) -> Company:
+        """With which others a row is read correctly."""
+        return self._batches.company
+
+    def _written(self, ids: Sequence[int]) -> str:
+        """What was written: a row that was done before the others of its batch is filled up behind its end."""
+        ends = self.module.generation_config.eos_token_id
+        marks = {ends} if isinstance(ends, int) else set(ends or ())
+        done = next((at for at, id in enumerate(ids) if id in marks), len(ids))
+        return str(self.tokenizer.decode(list(ids[:done]), skip_special_tokens=True))
+
+    def padded(self, rows: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
+        """Inputs of the module (B, T)."""
+        return padded(rows, self.filler, self.device)
+
+    def _read(self, rows: Sequence[Sequence[int]]) -> list[torch.Tensor]:
+        """What the module answers about each row, at its own tokens alone."""
+        logits = self.module(**self.padded(rows), **self._options(len(rows))).logits
+        return [answer[: len(row)] if answer.ndim > 1 else answer for answer, row in zip(logits, rows, strict=True)]
+
+    def _options(self, rows: int) -> dict[str, Any]:
+        """What the module is given beside the rows."""
+        return {}
 
     @cached_property
     def weights_sha256(self) -> str:
@@ -129,6 +188,17 @@ class HFModel:
     def _tokens_of(self, texts: Sequence[str], *, special: bool, offsets: bool) -> list[Row]:
         """The tokens of each text, none of them cut."""
         return read_tokens(self.tokenizer, texts, special=special, offsets=offsets)
+
+
+def is_encoder_decoder(module: Any) -> bool:
+    """Whether one half of the module reads and the other writes."""
+    return bool(getattr(module.config, "is_encoder_decoder", False))
+
+
+def table_of_the_text(module: Any) -> Any:
+    """The embedding that the words of a text are looked up in: of an encoder-decoder, the encoder's own."""
+    reading = module.get_encoder() if is_encoder_decoder(module) else module
+    return reading.get_input_embeddings()
 
 
 @contextmanager

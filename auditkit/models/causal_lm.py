@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
+from auditkit.errors import ModelError
 from auditkit.models.base import HFModel
-from auditkit.models.batching import Batcher, pad, padded, token_budget
+from auditkit.models.batching import Batcher, evaluating, pad
 from auditkit.models.narrow import rows_only
+from auditkit.models.padding import near
 from auditkit.models.prefix_tree import PrefixTree, grow
 from auditkit.models.protocols import Floats, Ints, TokenScores, TokenStatistics
 from auditkit.models.token_statistics import as_token_statistics, statistics
 from auditkit.models.tokens import rehearse
 
-# The vocabulary projection of one batch is this many rows of up to 150,000 numbers.
-TOKENS_PER_BATCH = {"cpu": 512, "accelerator": 8192}
 TREE_LIMIT = 96  # nodes; attention over a tree is quadratic in them
 TREE_TOLERANCE = 1e-3  # nats
 
@@ -30,11 +30,12 @@ class CausalLM(HFModel):
     """Adapter over a `...ForCausalLM`; implements ScoresText, Generates and HasModule."""
 
     task = "causal-lm"
+    # The vocabulary projection of one batch is this many rows of up to 150,000 numbers.
+    tokens_per_batch: ClassVar = {"cpu": 512, "accelerator": 8192}
 
     def __init__(self, module: Any, tokenizer: Any, *, name: str, revision: str | None = None) -> None:
         super().__init__(module, tokenizer, name=name, revision=revision)
         rehearse(tokenizer, name)
-        self._batches = Batcher(token_budget(self.device, **TOKENS_PER_BATCH), self.notices)
 
     def token_logprobs(self, texts: Sequence[str]) -> list[TokenScores]:
         """Scores of every token that has a predecessor; common beginnings are read once.
@@ -62,13 +63,17 @@ class CausalLM(HFModel):
         sums = [np.nan if s.cut else o.sum() for s, o in zip(scores, own, strict=True)]
         return np.array(sums, dtype=np.float64).reshape(len(prefixes), len(words))
 
-    def _encode(self, texts: Sequence[str]) -> tuple[list[Ints], list[Ints], list[bool]]:
-        """Ids and character offsets, each starting with the start token if there is one, and which texts were cut."""
+    def _encode(self, texts: Sequence[str], reserve: int = 0) -> tuple[list[Ints], list[Ints], list[bool]]:
+        """Ids and character offsets, each starting with the start token if there is one, and which texts were cut.
+
+        `reserve` tokens stay free.
+        """
         start = self.tokenizer.bos_token_id
         head = [] if start is None else [start]
         if not head and texts:
             self.notices["texts scored without their first token (the tokenizer has no start token)"] += len(texts)
-        encoded = self.tokenize(texts, reserve=len(head), return_offsets_mapping=True, add_special_tokens=False)
+        options = {"return_offsets_mapping": True, "add_special_tokens": False}
+        encoded = self.tokenize(texts, reserve=len(head) + reserve, **options)
         ids = [np.array(head + list(row), dtype=np.int64) for row in encoded["input_ids"]]
         offsets = [
             np.array([(0, 0)] * len(head) + list(row), dtype=np.int64).reshape(-1, 2)
@@ -101,9 +106,7 @@ class CausalLM(HFModel):
             # One vocabulary row per predicted token: (tree, token before it) -> log p of the token.
             edges = [(b, node, token) for b, tree in enumerate(batch) for node, token in _predicted(tree, texts)]
             row, before, token = torch.tensor(edges, device=self.device).T
-            inputs = (
-                self._tree_inputs(batch) if len(batch[0].paths) > 1 else padded([t.ids for t in batch], 0, self.device)
-            )
+            inputs = self._tree_inputs(batch) if len(batch[0].paths) > 1 else self.padded([t.ids for t in batch])
             with rows_only(self.module, row, before):
                 logits = self.module(**inputs, use_cache=False).logits[0]
             _hand_out(batch, measure(logits, token), out)
@@ -126,13 +129,26 @@ class CausalLM(HFModel):
         }
 
     @cached_property
+    def _batches(self) -> Batcher:
+        """As of every adapter, once it is known that the module does not see what it predicts."""
+        batches, row = super()._batches, self._trial_rows[-1]
+        with torch.inference_mode(), evaluating(self.module, self.notices):
+            [before], [after] = self._read([row]), self._read([[*row[:-1], row[0]]])
+        if not near(after[:-1], before[:-1]):
+            raise ModelError(
+                f"{self.name}: another last token changes what the module says at the first ones: it sees the tokens "
+                "that it would be scored on. Expected a left-to-right model; for this one say task: masked-lm, or "
+                "`is_decoder: true` in its config.json if it was trained to write"
+            )
+        return batches
+
+    @cached_property
     def _reads_trees(self) -> bool:
         """Whether this architecture honours a tree mask, found by trying: ALiBi, recurrent, narrow-window ones do not.
 
         The trial is made of ids, not words, so that it branches whatever the tokenizer makes of a word.
         """
-        vocabulary = self.module.get_input_embeddings().num_embeddings
-        long = np.arange(min(self.context, TREE_LIMIT - 16)) % vocabulary
+        long = np.arange(min(self.context, TREE_LIMIT - 16)) % self.vocabulary
         texts = [long, np.append(long[:3], long[3:16][::-1])]
         try:
             tree = np.concatenate(self._score(texts, TREE_LIMIT))
@@ -140,10 +156,14 @@ class CausalLM(HFModel):
             return False
         return bool(np.abs(tree - np.concatenate(self._score(texts, 0))).max() < TREE_TOLERANCE)
 
+    def _options(self, rows: int) -> dict[str, Any]:
+        return {"use_cache": False}
+
     @torch.inference_mode()
     def generate(self, texts: Sequence[str], max_new_tokens: int = 64) -> list[str]:
-        """Greedy continuations, without the prompt."""
-        ids, *_ = self._encode(texts)
+        """Greedy continuations, without the prompt, which is cut (and counted) where they would find no room."""
+        max_new_tokens = min(max_new_tokens, self.context // 2)
+        ids, *_ = self._encode(texts, reserve=max_new_tokens)
         out = [""] * len(texts)
         filler = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else self.tokenizer.eos_token_id
 
@@ -156,8 +176,8 @@ class CausalLM(HFModel):
                     prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=max_new_tokens, do_sample=False,
                     pad_token_id=filler,
                 )  # fmt: skip
-                for r, row in zip(same, written[:, length:], strict=True):
-                    out[r] = self.tokenizer.decode(row, skip_special_tokens=True)
+                for r, row in zip(same, written[:, length:].tolist(), strict=True):
+                    out[r] = self._written(row)
 
         self._batches.run([len(i) + max_new_tokens for i in ids], forward)
         return out

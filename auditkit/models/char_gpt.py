@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from auditkit.errors import DataError, MissingCapability, ModelError, VocabularyError
-from auditkit.models.batching import Batcher, pad
+from auditkit.models.batching import Batcher, evaluating, pad
 from auditkit.models.before_loading import refuse_absurd
 from auditkit.models.char_tokenizer import CharTokenizer
 from auditkit.models.char_transformer import CharGPTConfig, CharTransformer
@@ -144,7 +144,7 @@ class CharGPT(CharModel):
                 "Use CharModel for it, or train a causal configuration"
             )
         super().__init__(module, name=name)
-        self._batcher = Batcher(batch_tokens, self.notices)
+        self._batcher = Batcher(batch_tokens, self.notices, module)
 
     def token_logprobs(self, texts: Sequence[str]) -> list[TokenScores]:
         """Log-probability of every character given those before it; see `ScoresText`.
@@ -214,7 +214,8 @@ class CharGPT(CharModel):
             written = len(ids)
             for _ in range(max_new_tokens):
                 window = torch.tensor([ids[-self.config.context :]], device=self.device)
-                ids.append(int(self._module(window)[0, -1].argmax()))
+                with evaluating(self._module, self.notices):
+                    ids.append(int(self._module(window)[0, -1].argmax()))
             out.append(self.tokenizer.decode(ids[written:]))
             advance(done, len(texts))
         return out

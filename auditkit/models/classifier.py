@@ -10,10 +10,7 @@ import torch
 
 from auditkit.errors import ModelError
 from auditkit.models.base import HFModel
-from auditkit.models.batching import Batcher, padded
 from auditkit.models.protocols import Floats, Ints
-
-TOKENS_PER_BATCH = 8192
 
 
 class Classifier(HFModel):
@@ -29,7 +26,6 @@ class Classifier(HFModel):
                 f"found {module.config.problem_type or 'one label'}"
             )
         self.labels: tuple[str, ...] = tuple(str(module.config.id2label[i]) for i in range(module.config.num_labels))
-        self._batches = Batcher(TOKENS_PER_BATCH, self.notices)
 
     @torch.inference_mode()
     def classify(self, texts: Sequence[str]) -> Floats:
@@ -38,8 +34,7 @@ class Classifier(HFModel):
         out = np.zeros((len(texts), len(self.labels)))
 
         def forward(rows: Ints) -> None:
-            inputs = padded([ids[r] for r in rows], self.tokenizer.pad_token_id, self.device)
-            out[rows] = self.module(**inputs).logits.cpu().double().softmax(-1).numpy()
+            out[rows] = self.module(**self.padded([ids[r] for r in rows])).logits.cpu().double().softmax(-1).numpy()
 
         self._batches.run([len(i) for i in ids], forward)
         return out

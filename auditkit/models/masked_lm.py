@@ -6,14 +6,14 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import chain, product
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from auditkit.errors import InputError, ModelError
 from auditkit.models.base import HFModel, eager_attention
-from auditkit.models.batching import Batcher, pad, padded, token_budget
+from auditkit.models.batching import pad
 from auditkit.models.masking import fill_in, put_masks, slots
 from auditkit.models.narrow import one_position
 from auditkit.models.protocols import Encoded, Fill, Floats, Ints, MaskQuery, TokenStatistics, UnmaskedScores
@@ -21,7 +21,6 @@ from auditkit.models.token_statistics import as_token_statistics, statistics
 from auditkit.models.tokens import Row, read_tokens, rehearse
 from auditkit.models.words import scored_words
 
-TOKENS_PER_BATCH = {"cpu": 2048, "accelerator": 32_768}
 MOST_WORDS_TRIED = 2000
 _COMMON = ("it", "he", "she", "the")
 _CASED = ("hello", "the", *"abcdefghijklmnopqrstuvwxyz")
@@ -37,6 +36,7 @@ class MaskedLM(HFModel):
     """Adapter over a `...ForMaskedLM`; implements FillsMask and HasModule."""
 
     task = "masked-lm"
+    tokens_per_batch: ClassVar = {"cpu": 2048, "accelerator": 32_768}
 
     def __init__(self, module: Any, tokenizer: Any, *, name: str, revision: str | None = None) -> None:
         super().__init__(module, tokenizer, name=name, revision=revision)
@@ -47,7 +47,6 @@ class MaskedLM(HFModel):
         rehearse(tokenizer, name)
         self.mask_token: str = tokenizer.mask_token
         self.mask_id: int = tokenizer.mask_token_id
-        self._batches = Batcher(token_budget(self.device, **TOKENS_PER_BATCH), self.notices)
 
     @cached_property
     def lower_cases(self) -> bool:
@@ -151,7 +150,7 @@ class MaskedLM(HFModel):
 
         def forward(rows: Ints) -> None:
             batch = [keys[r] for r in rows]
-            inputs = padded([ids for ids, _ in batch], self.tokenizer.pad_token_id, self.device)
+            inputs = self.padded([ids for ids, _ in batch])
             position = torch.tensor([p for _, p in batch], device=self.device)
             with one_position(self.module, position):
                 logits = self.module(**inputs).logits[0].float()  # (B, V)
@@ -167,7 +166,7 @@ class MaskedLM(HFModel):
 
         def forward(rows: Ints) -> None:
             batch = [encoded[r] for r in rows]
-            inputs = padded([e.ids.tolist() for e in batch], self.tokenizer.pad_token_id, self.device)
+            inputs = self.padded([e.ids.tolist() for e in batch])
             output = self.module(**inputs, output_attentions=True)
             chosen = output.logits.float().log_softmax(-1).gather(2, inputs["input_ids"][..., None])[..., 0]
             # (layers, B, heads, T, T) -> per layer the mean over heads, then over layers: (B, querying, receiving)

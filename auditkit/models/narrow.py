@@ -29,6 +29,8 @@ def base_model(module: nn.Module) -> nn.Module:
 def rows_only(module: nn.Module, rows: torch.Tensor, columns: torch.Tensor) -> Iterator[None]:
     """Inside the block the head sees hidden[rows, columns] (as one batch of one row) and returns (1, n, V).
 
+    A head that does not read the last state of the body, as it is, runs everywhere; of its answer these rows are kept.
+
     Args:
         module: a transformers language model.
         rows: (n,) indices into the batch.
@@ -36,14 +38,22 @@ def rows_only(module: nn.Module, rows: torch.Tensor, columns: torch.Tensor) -> I
     """
 
     def gather(_: nn.Module, __: Any, output: Any) -> Any:
+        if "last_hidden_state" not in output:
+            return None
         output["last_hidden_state"] = output["last_hidden_state"][rows, columns][None]
         return output
 
-    handle = base_model(module).register_forward_hook(gather)
+    def keep(_: nn.Module, __: Any, output: Any) -> Any:
+        if output["logits"].shape[:2] != (1, len(rows)):
+            output["logits"] = output["logits"][rows, columns][None]
+        return output
+
+    handles = [base_model(module).register_forward_hook(gather), module.register_forward_hook(keep)]
     try:
         yield
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
 
 
 @contextmanager

@@ -13,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from auditkit.models.batching import Batcher
+from auditkit.models.batching import Batcher, evaluating
 from auditkit.models.identity import config_sha256, identity, sha256, tokenizer_sha256
+from auditkit.models.padding import SAMPLE, Company, found_by_trying
+from auditkit.models.positions import TOKENS, UNLIMITED, longest_row
 from auditkit.models.protocols import Ints
 from auditkit.models.saving import refuse_reshaped, without_progress
 from auditkit.models.tokens import refuse_halves
@@ -33,7 +35,38 @@ class SentenceEncoder:
         self.name = name
         self.revision = revision
         self.notices: Counter[str] = Counter()
-        self._batches = Batcher(TOKENS_PER_BATCH, self.notices)
+        self._be_able_to_read()
+
+    def _be_able_to_read(self) -> None:
+        """Cut texts where the table of positions ends, and have a padding token, which the library insists on."""
+        tokenizer, inner = self.module.tokenizer, self.module[0].model
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
+        middle = len(tokenizer) // 2
+        row = torch.tensor([[middle + i % 2 for i in range(TOKENS)]], device=next(inner.parameters()).device)
+        with evaluating(inner, self.notices):
+            longest = longest_row(inner.config, lambda: inner(input_ids=row))
+        self.module.max_seq_length = min(self.module.max_seq_length or UNLIMITED, longest)
+
+    @cached_property
+    def _batches(self) -> Batcher:
+        """Texts share a batch as far as that changes no vector."""
+        first, second, third, *rest = SAMPLE.split()
+        swapped = " ".join([first, third, second, *rest])  # as many tokens
+        trials = [first, f"{first} {second} {third}", SAMPLE, swapped]
+        with evaluating(self.module, self.notices):
+            company = found_by_trying(self._vectors, trials, self.name)
+        return Batcher(TOKENS_PER_BATCH, self.notices, self.module, company)
+
+    @property
+    def company(self) -> Company:
+        """With which others a text is read correctly."""
+        return self._batches.company
+
+    def _vectors(self, texts: list[str]) -> torch.Tensor:
+        return self.module.encode(
+            texts, batch_size=len(texts), normalize_embeddings=True, show_progress_bar=False, convert_to_tensor=True
+        )
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """(n, d) unit vectors; padding does not count in the mean."""
@@ -45,9 +78,7 @@ class SentenceEncoder:
         out = np.zeros((len(texts), self.module.get_embedding_dimension()), dtype=np.float32)
 
         def forward(rows: Ints) -> None:
-            out[rows] = self.module.encode(
-                [texts[r] for r in rows], batch_size=len(rows), normalize_embeddings=True, show_progress_bar=False
-            )
+            out[rows] = self._vectors([texts[r] for r in rows]).cpu().numpy()
 
         self._batches.run([min(len(t), self.module.max_seq_length) for t in tokens], forward)
         return out

@@ -286,8 +286,8 @@ class Translation(_LossAsMetric):
 
     def losses(self, module: Any, batch: Batch) -> torch.Tensor:
         """Mean over the tokens of each target."""
-        decoder_ids = module.prepare_decoder_input_ids_from_labels(labels=batch["labels"])
-        return token_loss(module(**batch["inputs"], decoder_input_ids=decoder_ids).logits, batch["labels"])
+        # The module itself makes the decoder's ids of labels: each architecture has a rule of its own.
+        return token_loss(module(**batch["inputs"], labels=batch["labels"]).logits, batch["labels"])
 
 
 def objective_for(model: Any, records: Sequence[Any]) -> Objective:
