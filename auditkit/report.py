@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 RunStatus = Literal["ok", "skipped", "error", "invalid"]
+ENTRIES = {"schema", "created", "subject", "seed", "verdicts", "measurements", "runs", "config", "environment"}
+"""What a report.json holds."""
+
 ITEM_COLUMNS = ("measurement", "item", "value", "cluster", "x")
 
 
@@ -168,6 +171,8 @@ class AuditReport:
         data = _read_json(path)
         if type(data.get("schema")) is not int or data["schema"] != SCHEMA:
             raise ReportError(f"{path}: schema {data.get('schema')!r}; this version reads schema {SCHEMA}")
+        if unknown := sorted(set(data) - ENTRIES):
+            raise ReportError(f"{path}: unknown entry {unknown[0]!r}; a report of this version has none of that name")
         try:
             for part in ("subject", "environment", "config"):
                 refuse_non_json(part, data[part])

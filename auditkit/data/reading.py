@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from auditkit.data.catalog import Entry, entries, find, locate, read, verify
-from auditkit.data.loaders import PARSERS, Parser
+from auditkit.data.loaders import PARSERS, SAID, refuse_repeats
 from auditkit.data.types import Dataset
 from auditkit.errors import DataError, UnknownName
 
@@ -52,7 +52,7 @@ def _load_named(entry: Entry, kind: str | None) -> Dataset[Any]:
     for file in entry.files:
         contents[folder / file.name] = read(folder / file.name)
         verify(file, contents[folder / file.name], folder / file.name)
-    return _dataset(entry.name, contents, PARSERS[entry.kind], entry.citation, entry.licence)
+    return _dataset(entry.name, contents, entry.kind, entry.citation, entry.licence)
 
 
 def _load_path(path: Path, kind: str | None) -> Dataset[Any]:
@@ -60,13 +60,15 @@ def _load_path(path: Path, kind: str | None) -> Dataset[Any]:
         raise DataError(f"{path}: say what it holds with kind=, one of {', '.join(PARSERS)}")
     files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
     contents = {file: read(file) for file in files}
-    return _dataset(path.stem, contents, PARSERS[kind], str(path), "not stated")
+    return _dataset(path.stem, contents, kind, str(path), "not stated")
 
 
-def _dataset(name: str, contents: dict[Path, bytes], parse: Parser, source: str, licence: str) -> Dataset[Any]:
-    items = tuple(parse({path.name: decode(data, path) for path, data in contents.items()}))
+def _dataset(name: str, contents: dict[Path, bytes], kind: str, source: str, licence: str) -> Dataset[Any]:
+    items = tuple(PARSERS[kind]({path.name: decode(data, path) for path, data in contents.items()}))
     if not items:
         raise DataError(f"{source}: the dataset is empty; expected at least one item")
+    if kind in SAID:
+        refuse_repeats(items, SAID[kind], source)
     return Dataset(name, items, source, licence, hashlib.sha256(b"".join(contents.values())).hexdigest())
 
 

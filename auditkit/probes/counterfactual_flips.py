@@ -20,8 +20,10 @@ Robustness. AIES.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -35,7 +37,15 @@ from auditkit.models.protocols import Classifies, Floats, HasModule
 from auditkit.privacy.redaction import redact
 from auditkit.probes import flip_attribution
 from auditkit.probes.base import ItemScore, ProbeResult
-from auditkit.probes.evidence import adjust_p_values, extremes, random_weights_nulls, subset, summarize, undefined
+from auditkit.probes.evidence import (
+    adjust_p_values,
+    extremes,
+    random_weights_nulls,
+    subset,
+    summarize,
+    undefined,
+    with_data,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,7 +149,8 @@ class CounterfactualFlips:
                 explained = self._explain(model, flips, table, column, rng)
                 measurements += explained.measurements
                 items += explained.items
-        return ProbeResult(adjust_p_values(measurements), items)
+        sha256 = hashlib.sha256(Path(self.data).read_bytes()).hexdigest()
+        return with_data(ProbeResult(adjust_p_values(measurements), items), sha256)
 
     def _texts(self, model: Any, rng: np.random.Generator) -> pd.DataFrame:
         """At most `limit` rows of the table, with a text, an id and a cluster each."""
