@@ -173,7 +173,7 @@ def test_the_report_shows_what_the_model_can(auditkit):
     audit(auditkit, "dead", PAIRS, FAIR)
     for form in ("junit.xml", "summary.md", "quality.json"):
         kind = {"junit.xml": "--junit", "summary.md": "--summary", "quality.json": "--code-quality"}[form]
-        auditkit("gate", REPORT, "audit.yaml", kind, form)
+        auditkit("gate", REPORT, "--rules", "audit.yaml", kind, form)
         assert SHUFFLED in Path(form).read_text(), form
     page = (REPORT.parent / "report.html").read_text()
     assert SHUFFLED in page
