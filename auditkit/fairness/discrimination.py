@@ -1,8 +1,8 @@
 """How well the score tells positives from negatives within each group: its ROC, and the area under it.
 
 A score can be equally calibrated everywhere and still rank the people of one group at random. The area says how often a
-positive is scored above a negative of the same group (Hanley & McNeil 1982); its interval is
-the wider of DeLong's (1988) and Newcombe's (2006).
+positive is scored above a negative of the same group (Hanley & McNeil 1982); its interval is the wider one of DeLong's
+(1988) and Newcombe's (2006).
 """
 
 from __future__ import annotations
