@@ -53,7 +53,8 @@ def require_exact(
     Args:
         module: the model, as it will be trained: frozen parts frozen, adapters in place.
         losses: runs the model on a batch and gives its (B,) losses.
-        batch: tensors, batch outermost, in any nest of dicts, lists and tuples. Its first two examples are used.
+        batch: tensors, batch outermost, in any nest of dicts, lists and tuples. Its first two examples are
+            tried together and alone, the first and the last in training mode.
         tolerance: largest distance from single examples, relative to the norm of the whole gradient; 0.05 suits
             half precision and autocast.
         rows_per_example: how many rows of the module's input `losses` makes of one example.
@@ -91,7 +92,7 @@ def examine(
 def _train_together(
     module: nn.Module, losses: Losses, batch: Any, tolerance: float, rows_per_example: int
 ) -> list[str]:
-    pair = take(batch, length(batch), [0, 1])
+    pair = take(batch, length(batch), [0, -1])
     with _as_before(module):
         return mixing(module, losses, pair, tolerance=tolerance / 10, rows_per_example=rows_per_example)
 

@@ -128,7 +128,7 @@ class Loop:
         Raises:
             UnsupportedModel: with every problem.
         """
-        require_exact(self.module, self._losses_of, self._two_examples(), **self._looking)
+        require_exact(self.module, self._losses_of, self._telling_examples(), **self._looking)
 
     def step(self, number: int) -> None:
         """Step `number`: one logical batch.
@@ -170,7 +170,7 @@ class Loop:
                 for name, p in self.module.named_parameters()
                 if name in trainable - moved and not self._may_round_away(p)
             ]
-            problems += examine(self.module, self._losses_of, self._two_examples(), **self._looking)
+            problems += examine(self.module, self._losses_of, self._telling_examples(), **self._looking)
         if problems:
             raise UnsupportedModel(problems)
 
@@ -296,12 +296,10 @@ class Loop:
         batch = self.objective.batch(examples.tolist(), np.random.default_rng(0))
         return self.objective.losses(self.module, batch)
 
-    def _two_examples(self) -> torch.Tensor:
-        """The shortest record and the longest: together the one is padded, alone neither is."""
-        lengths = self.objective.lengths
-        if len(set(lengths)) < 2:
-            return torch.arange(min(2, len(lengths)))
-        return torch.tensor([int(np.argmin(lengths)), int(np.argmax(lengths))])
+    def _telling_examples(self) -> torch.Tensor:
+        """The shortest record and the longest: together the one is padded, alone neither is; then another short one."""
+        order = np.argsort(self.objective.lengths, kind="stable")
+        return torch.tensor([*order[[0, -1]], order[1]] if len(order) > 2 else order)
 
     def _may_round_away(self, parameter: torch.nn.Parameter) -> bool:
         """Whether the optimizer has it, and its format is too coarse for small steps: bfloat16 moves 1 by 1/128."""

@@ -35,7 +35,7 @@ def by_dp_accounting(rate: float, noise: float, steps: int, delta: float, spacin
 EXTREMES = [
     # rate, noise multiplier, steps, delta, spacing at which dp-accounting has converged and not yet lost its digits
     (1e-4, 2.0, A_MILLION, 1e-10, 5e-6),
-    (1e-4, 1.0, 30_000, 1e-8, 1e-5),
+    pytest.param(1e-4, 1.0, 30_000, 1e-8, 1e-5, marks=pytest.mark.slow),
     pytest.param(1e-4, 5.0, A_MILLION, 1e-8, 5e-6, marks=pytest.mark.slow),
     pytest.param(1e-3, 0.8, A_MILLION, 1e-10, 7e-5, marks=pytest.mark.slow),
     pytest.param(1e-3, 1.0, 100_000, 1e-8, 5e-5, marks=pytest.mark.slow),

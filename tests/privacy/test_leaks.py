@@ -59,7 +59,10 @@ def moved_by_one_record(model, records):
     return max(float((whole - part).norm()) for part in without) / C
 
 
-@pytest.mark.parametrize("kind", KINDS)
+SLOW = {"sentence-encoder", "seq2seq"}
+
+
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=[pytest.mark.slow] * (k in SLOW)) for k in KINDS])
 def test_one_record_moves_the_clipped_sum_of_an_accepted_model_by_at_most_c(kind):
     build, records = KINDS[kind][0], WITH_A_LONG_ONE[kind]
     model = build()
