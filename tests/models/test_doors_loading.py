@@ -538,6 +538,13 @@ def test_wrong_ways_to_place_a_model_are_refused(options, said):
         LoadOptions(**options)
 
 
+@pytest.mark.parametrize("spec", ["char-gpt", "auditkit.testing:FakeMaskedLM", "people.csv"])
+def test_what_would_do_nothing_is_said(spec):
+    for options in ({"revision": "main"}, {"max_memory": {"cpu": "1GB"}}, {"subfolder": "x"}):
+        with pytest.raises(InputError, match=f"{next(iter(options))} would do nothing"):
+            load_model(spec, **options)
+
+
 def test_without_accelerate_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setattr(util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match="pip install accelerate"):
