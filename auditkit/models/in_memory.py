@@ -71,9 +71,12 @@ def _merged(peft_model: Any) -> Any:
 
     The one given is left as it is.
     """
+    from auditkit.models.low_rank import refuse_shared
+
     base = without_wrapper(peft_model)
     if getattr(base, "is_quantized", False):
         return base
+    refuse_shared(peft_model, type(peft_model).__name__)
     return copy.deepcopy(peft_model).merge_and_unload(safe_merge=True)
 
 

