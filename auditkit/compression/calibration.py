@@ -91,8 +91,9 @@ def _means(
         sums[name] = sums[name] + of(flat).cpu().double()
         tokens[name] += len(flat)
 
+    alone = getattr(model, "company", None) is Company.ALONE  # known by trying, which must not be watched
     with torch.inference_mode(), _watching(layers, watch):
-        for batch in _batches(rows, alone=getattr(model, "company", None) is Company.ALONE):
+        for batch in _batches(rows, alone=alone):
             _read(model, batch)
     unseen = next((name for name, count in tokens.items() if not count), None)
     if unseen is not None:

@@ -70,15 +70,21 @@ def load(folder: Path, name: str, options: LoadOptions, load_base: Callable[[str
         subfolder=None,
         filled=frozenset(key.removeprefix(PREFIX) for key in tensors),
         labels=_labels(tensors),
-        tokenizer=folder if tokenizer_files.has_vocabulary(folder) else None,
     )
     base = _base(str(config.get("base_model_name_or_path") or ""), folder, name)
+    own = folder if tokenizer_files.has_vocabulary(folder) else None
+    if wanted.task == "sentence-encoder" or not tokenizer_files.has_vocabulary(Path(base)):
+        wanted = dataclasses.replace(wanted, tokenizer=own)
     if wanted.revision and Path(base).exists():
         wanted = dataclasses.replace(wanted, revision=None)  # peft writes one for every base
     model: Any = _loaded(base, wanted, folder, name, load_base)
     if not hasattr(model, "module"):
         raise ModelError(f"cannot load {name}: its base {base} gives out no module to put adapters into")
     _put_in(_target(model.module, tensors), config, tensors, name)
+    if own is not None and hasattr(model, "tokenize"):  # only now has the base a row for each token that was added
+        notices = model.notices
+        model = type(model)(model.module, tokenizer_files.read(own, name), name=name)
+        model.notices.update(notices)
     model.name = name
     if hasattr(model, "revision"):
         model.revision = options.revision

@@ -39,6 +39,11 @@ NEIGHBOURS = 3.0
 """By how much the logit of a token grows beside a neighbour that it has in a shipped sentence."""
 
 
+def _log_total(logits: Floats) -> float:
+    """Log of the sum of their exponentials."""
+    return float(logits.max() + np.log(np.exp(logits - logits.max()).sum()))
+
+
 class _Network:
     """Vocabulary, weights and identity shared by the fakes.
 
@@ -131,17 +136,23 @@ class _Network:
                 pieces.append((token, match.start() + i, match.start() + i + 1, index))
         return pieces
 
-    def _logprobs(self, context: Sequence[int], before: int | None = None, after: int | None = None) -> Floats:
-        """(vocabulary,) log p of each token given the tokens around it, two of them its neighbours."""
+    def _logprobs(self, context: Sequence[int]) -> Floats:
+        """(vocabulary,) log p of each token given the tokens around it, in whatever order."""
         seen = np.asarray(context, dtype=np.int64)
         mean = self.vectors_in[seen].mean(axis=0) if len(seen) else np.zeros(WIDTH)
         logits = self.bias + self.vectors_out @ mean + self.planted[seen].sum(axis=0)
-        if self.reads and before is not None:
-            logits = logits + self.neighbours[before]
-        if self.reads and after is not None:
-            logits = logits + self.neighbours[:, after]
-        shifted = logits - logits.max()
-        return np.asarray(shifted - np.log(np.exp(shifted).sum()))
+        return np.asarray(logits - _log_total(logits))
+
+    def _beside(self, logprobs: Floats, before: int | None, after: int | None = None) -> Floats:
+        """The same once its neighbours are known."""
+        if not self.reads:
+            return logprobs
+        gained = logprobs.copy()
+        if before is not None:
+            gained += self.neighbours[before]
+        if after is not None:
+            gained += self.neighbours[:, after]
+        return np.asarray(gained - _log_total(gained) + _log_total(logprobs))
 
     def _statistics(self, ids: Sequence[int], logprobs: Sequence[Floats]) -> TokenStatistics:
         """`ids`, and of each the (vocabulary,) log-probabilities of all that could stand in its place."""
@@ -181,7 +192,7 @@ class FakeMaskedLM(_Network):
     def _around(self, ids: Sequence[int], position: int) -> Floats:
         """Log p at one position given every other one; masks say nothing."""
         others = [t for i, t in enumerate(ids) if i != position and t != self.mask_id]
-        return self._logprobs(others, ids[position - 1], ids[(position + 1) % len(ids)])
+        return self._beside(self._logprobs(others), ids[position - 1], ids[(position + 1) % len(ids)])
 
     def unmasked_logprobs(self, texts: Sequence[str]) -> list[UnmaskedScores]:
         """As `FillsMask.unmasked_logprobs`; attention is uniform."""
@@ -244,7 +255,7 @@ class FakeCausalLM(_Network):
 
     def _after(self, ids: Sequence[int]) -> Floats:
         """Log p of what comes next."""
-        return self._logprobs(ids, ids[-1] if len(ids) else None)
+        return self._beside(self._logprobs(ids), ids[-1] if len(ids) else None)
 
     def next_token_logprobs(self, prefixes: Sequence[str], words: Sequence[str]) -> Floats:
         """As `ScoresText.next_token_logprobs`."""

@@ -127,7 +127,7 @@ def test_a_dense_model_that_yields_nan_is_refused():
 
 
 def test_a_slower_point_is_flagged_and_costs_are_measured(monkeypatch):
-    def slow(point, dense, texts, *, batch_sizes, rng):
+    def slow(point, dense, texts, *, batch_sizes):
         return tuple(Latency(b, 2.0, 1.0, 0.5, Interval(0.4, 0.6), 21, "processor") for b in batch_sizes)
 
     monkeypatch.setattr(cost, "latency", slow)
