@@ -113,31 +113,6 @@ def _said(sentence: str) -> str:
     return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", sentence).casefold()))
 
 
-def refuse_repeats(items: Sequence[Any], said: Callable[[Any], tuple[str, ...]], source: str) -> None:
-    """Refuse data in which items say the same under other ids: each copy would narrow the intervals.
-
-    The published sets hold a few by mistake, at most 2 in 1,000; up to 1 % is let through.
-
-    Raises:
-        DataError: there are more.
-    """
-    first: dict[tuple[str, ...], Any] = {}
-    copies = [
-        (item, first[what])
-        for item in items
-        if first.setdefault(what := tuple(map(_said, said(item))), item) is not item
-    ]
-    if len(copies) > MOST_REPEATS * len(items):
-        item, original = copies[0]
-        named = f" ({item.id!r} is {original.id!r})" if hasattr(item, "id") else ""
-        raise DataError(
-            f"{source}: {len(copies)} of {len(items)} items are copies of another under a new id{named}; leave every "
-            "item once"
-        )
-
-
-MOST_REPEATS = 0.01
-
 # Titles that occupation_female_pct spells as no sentence would.
 TITLES = {
     "ceo": "CEO",
@@ -428,10 +403,3 @@ PARSERS: dict[str, Parser] = {
     "winobias": parse_winobias,
     "bbq": parse_bbq,
 }
-
-SAID: dict[str, Callable[[Any], tuple[str, ...]]] = {
-    "stereoset": lambda i: (i.context, i.stereotype[1], i.anti_stereotype[1], i.unrelated[1]),
-    "winobias": lambda i: (i.sentence, i.pronoun, i.referent),
-    "bbq": lambda i: (i.context, i.question, *sorted(i.answers)),
-}
-"""By kind, what an item says: of two that say the same, one is a copy. Pairs are compared where they are parsed."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from auditkit.data.catalog import Entry, entries, find, locate, read, verify
-from auditkit.data.loaders import PARSERS, SAID, refuse_repeats
+from auditkit.data.loaders import PARSERS
 from auditkit.data.types import Dataset
 from auditkit.errors import DataError, UnknownName
 
@@ -67,8 +67,6 @@ def _dataset(name: str, contents: dict[Path, bytes], kind: str, source: str, lic
     items = tuple(PARSERS[kind]({path.name: decode(data, path) for path, data in contents.items()}))
     if not items:
         raise DataError(f"{source}: the dataset is empty; expected at least one item")
-    if kind in SAID:
-        refuse_repeats(items, SAID[kind], source)
     return Dataset(name, items, source, licence, hashlib.sha256(b"".join(contents.values())).hexdigest())
 
 

@@ -217,3 +217,21 @@ def test_masked_models_are_asked_too(load):
     result = check_probe(bbq.BBQ(limit=12, null_items=4), FakeMaskedLM())
     assert any(m.status == "ok" for m in result.measurements)
     assert "12 of 18 questions" in result.measurements[0].details["sample"]
+
+
+def test_copies_under_new_ids_are_in_the_cluster_of_the_original():
+    """Eight copies of a file, each with ids of its own: every id was a template, and each narrowed the interval."""
+    original = quads()
+    copies = [replace(i, id=f"Age/copy{k}/{n}") for k in range(8) for n, i in enumerate(original)]
+    assert set(bbq.clusters([*original, *copies])) == set(bbq.clusters(original))
+
+
+def test_one_question_that_is_too_long_costs_itself_only(load):
+    items = quads()
+    long = item("long", ambiguous=False, negative=True, label=OLD)
+    load([*items, replace(long, context="the old man " * 400)])
+    found = {m.id: m for m in bbq.BBQ().measure(FakeMaskedLM(context=300), np.random.default_rng(0)).measurements}
+    asked = found["bbq/all/accuracy_disambiguated"]
+    assert (asked.status, asked.n) == ("ok", 24)
+    assert asked.details["left_out"] == {"of": 25, "unscored": 1, "tied": 0}
+    assert "left_out" not in found["bbq/all/accuracy_ambiguous"].details
