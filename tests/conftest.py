@@ -1,5 +1,6 @@
 """The order of the tests, and which of them may see published data: those marked `data`; the others pass anywhere."""
 
+import copy
 import gc
 import os
 from pathlib import Path
@@ -54,6 +55,30 @@ def published():
         return path
 
     return find
+
+
+@pytest.fixture(autouse=True, scope="session")
+def competence_is_found_once():
+    """Of the package's own models and fakes, by what identifies them: hundreds of tests audit the same few.
+
+    Models that tests define are asked every time.
+    """
+    from auditkit.probes import competence
+
+    asked, found = competence.competence, {}
+
+    def remembered(model, seed, sentences=competence.SENTENCES):
+        about = model.describe()
+        key = type(model), about["weights_sha256"], about.get("subject_sha256"), about["context"], seed, sentences
+        if not type(model).__module__.startswith("auditkit.") or sentences != competence.SENTENCES:
+            return asked(model, seed, sentences)
+        if key not in found:
+            found[key] = asked(model, seed, sentences)
+        return copy.deepcopy(found[key])
+
+    competence.competence = remembered
+    yield
+    competence.competence = asked
 
 
 @pytest.fixture

@@ -51,7 +51,15 @@ def test_silent_on_the_network_and_in_the_console(open_page, name):
     assert (page.asked, page.complaints) == ([], [])
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 360), ("dark", 360)])
+@pytest.mark.parametrize(
+    ("scheme", "width"),
+    [
+        ("light", 1280),
+        pytest.param("dark", 1280, marks=pytest.mark.slow),
+        pytest.param("light", 360, marks=pytest.mark.slow),
+        ("dark", 360),
+    ],
+)
 @pytest.mark.parametrize("name", NAMES)
 def test_no_accessibility_violation(open_page, axe, name, scheme, width):
     page = open_page(name, scheme=scheme, width=width)

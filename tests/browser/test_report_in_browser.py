@@ -20,7 +20,6 @@ AUDIT = """() => {
     return axe.run(document, {runOnly: levels, resultTypes: ['violations']}).then(found => found.violations.map(one));
 }"""
 OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
-DARK_LIGHT = [("light", 1280), ("dark", 1280), ("light", 400), ("dark", 400)]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +60,14 @@ def test_the_page_cannot_load_or_run_anything_even_if_it_tried(open_page):
     assert any("Content Security Policy" in complaint for complaint in page.complaints)
 
 
-@pytest.mark.parametrize(("scheme", "width"), DARK_LIGHT)
+@pytest.mark.parametrize(
+    ("scheme", "width"),
+    [
+        ("light", 1280),
+        ("dark", 400),
+        *(pytest.param(*of, marks=pytest.mark.slow) for of in [("dark", 1280), ("light", 400)]),
+    ],
+)
 @pytest.mark.parametrize("name", ["report", "compare"])
 def test_no_accessibility_violation(open_page, axe, name, scheme, width):
     page = open_page(name, scheme=scheme, width=width)

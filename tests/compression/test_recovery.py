@@ -61,6 +61,7 @@ def test_recovery_teaches_a_factorised_classifier_its_labels():
     assert np.mean([a == b for a, (_, b) in zip(right, LABELLED, strict=True)]) > 0.9
 
 
+@pytest.mark.slow
 def test_a_private_recovery_keeps_a_ledger_and_states_what_it_cost(tmp_path):
     privacy = {"target_epsilon": 8, "delta": 1e-3, "max_grad_norm": 0.5, "out": str(tmp_path)}
     recovered = compress(char_gpt(), [HALF, Recover(texts=TEXTS, epochs=2, batch_size=6, privacy=privacy)])

@@ -68,6 +68,7 @@ def test_the_chances_are_the_documented_ones(person, chance):
     assert chance_of_invitation(*(np.array([value]) for value in person)).tolist() == [chance]
 
 
+@pytest.mark.slow
 def test_over_many_people_every_difference_is_the_one_that_was_planted():
     found = differences(applicants(400_000, seed=1))
     assert found.keys() > PLANTED.keys()

@@ -119,6 +119,7 @@ def test_a_group_direction_is_selective():
     assert found.p_value == pytest.approx(0.01)
 
 
+@pytest.mark.slow
 def test_looking_at_many_layers_is_paid_for():
     """Ten layers of noise: the smallest p-value over them is corrected to that of one test."""
     small, corrected = 0, 0

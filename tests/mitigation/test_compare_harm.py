@@ -65,6 +65,7 @@ def test_a_group_that_gains_does_not_pay():
     assert report["mitigation/planted/groups_less_accurate"].details["found"] == []
 
 
+@pytest.mark.slow
 def test_chance_alone_harms_nobody():
     """Before and after err as often as each other, in every group; three attributes, crossed."""
     alarms = 0

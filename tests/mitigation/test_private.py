@@ -33,6 +33,7 @@ def effects(rare, **options):
     return {(e.epsilon, e.rate, e.group): e for e in found}
 
 
+@pytest.mark.slow
 def test_a_small_group_carried_by_rare_features_loses_more():
     found = effects(RARE, runs=5)
     few, many = (found[0.5, "accuracy", g] for g in ("few", "many"))

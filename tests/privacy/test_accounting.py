@@ -141,6 +141,7 @@ def test_affordable_steps_are_exact(sampler, noise):
     assert account([Phase(sampler, noise, steps + 1)], DELTA).epsilon > 5.0
 
 
+@pytest.mark.slow
 def test_affordable_steps_after_what_was_spent():
     fresh = affordable_steps(5.0, DELTA, POISSON, 0.9)
     later = affordable_steps(5.0, DELTA, POISSON, 0.9, spent=(Phase(POISSON, 0.9, 20),))

@@ -208,6 +208,7 @@ def test_the_leaked_group_is_found():
     assert result.groups_p_value == 1 / 500
 
 
+@pytest.mark.slow
 def test_a_group_that_is_only_harder_to_predict_is_not_called_leaked():
     rng = np.random.default_rng(9)
     p = []

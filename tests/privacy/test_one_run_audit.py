@@ -162,6 +162,7 @@ def test_a_broken_training_is_refuted(model, bug):
     assert "REFUTED" in str(broken)
 
 
+@pytest.mark.slow
 def test_several_sampled_steps_are_read_together(model):
     audit = one_step(model, logical_batch_size=256, epochs=2)  # 8 steps at a rate of 1/4
     assert 1.3 < audit.bound.epsilon <= audit.claimed.epsilon

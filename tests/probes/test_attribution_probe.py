@@ -44,6 +44,7 @@ def test_the_planted_word_is_named_as_what_drives_the_gap(tmp_path):
     assert len(heat["words"]) == len(heat["values"])
 
 
+@pytest.mark.slow
 def test_a_good_explanation_of_given_texts_is_trusted_and_a_bad_one_is_not():
     model, planted = shortcut_classifier()
     good, _ = measured(model, texts=tuple(planted), judged=20)

@@ -189,7 +189,8 @@ def test_controls_stay_out_of_the_score_and_are_reported(tmp_path):
 
 
 def test_the_item_scores_average_to_the_value():
-    result = StereotypePairs(methods=("metric", "pll"), null_items=5).measure(FakeMaskedLM(), generator(0, "p"))
+    probe = StereotypePairs(groups=("gender", "age"), methods=("metric", "pll"), null_items=5)
+    result = probe.measure(FakeMaskedLM(), generator(0, "p"))
     for m in result.measurements:
         own = [i.value for i in result.items if i.measurement == m.id]
         assert len(own) == m.n

@@ -93,6 +93,7 @@ def test_interval_of_icat_holds_the_value_at_the_peak():
     assert interval.low < 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [5, 30])
 def test_interval_of_icat_covers_its_level(n):
     rng = np.random.default_rng(0)
