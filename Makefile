@@ -25,9 +25,10 @@ for audit in $(1); do \
 done
 endef
 
-# A worker for each core and one thread in each: most tests are too small for two cores. A file stays together, for
-# what its tests share.
-PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+# Three workers for two cores and one thread in each: most tests are too small for two cores, and some only wait, for a
+# browser or another process. A file stays together, for what its tests share.
+WORKERS := $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
+PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 test: $(INSTALLED)
 	$(PYTEST) -m "not slow and not data"

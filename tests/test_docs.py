@@ -91,6 +91,7 @@ def test_a_block_that_is_wrong_is_found(folder):
             reader.read(wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_the_picture_of_a_report_is_made_by_a_script(tmp_path):
     if importlib.util.find_spec("playwright") is None or not any(map(shutil.which, ("chromium", "google-chrome"))):

@@ -307,7 +307,10 @@ def test_worsening_is_distance_from_the_ideal_on_either_side():
     assert verdict.value in verdict.interval
 
 
-@pytest.mark.parametrize(("before", "now"), [(60, 60), (50, 50), (42, 58)])
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [(60, 60), pytest.param(50, 50, marks=pytest.mark.slow), pytest.param(42, 58, marks=pytest.mark.slow)],
+)
 def test_equally_biased_models_fail_in_at_most_5_percent(before, now):
     g = np.random.default_rng(2)
     verdicts = [worse(*reversed(two_models(g, before, now, n=300))) for _ in range(150)]

@@ -111,7 +111,7 @@ PARTS = [
 
 
 @pytest.mark.parametrize(("model", "data", "rule", "sentence"), PARTS, ids=lambda v: str(v)[:12])
-@pytest.mark.parametrize("probe", ["stereotype_pairs", "crows_pairs"])
+@pytest.mark.parametrize("probe", ["stereotype_pairs", pytest.param("crows_pairs", marks=pytest.mark.slow)])
 def test_a_score_of_a_part_of_the_pairs_is_not_judged(auditkit, model, data, rule, sentence, probe):
     Path("pairs.csv").write_text(data)
     rule = rule.replace("stereotype_pairs", probe)

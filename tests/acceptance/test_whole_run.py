@@ -210,6 +210,7 @@ def test_the_other_probes_of_a_run_change_no_number(folder):
     pd.testing.assert_frame_equal(alone.sort_values(by, ignore_index=True), among.sort_values(by, ignore_index=True))
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_taken_up_where_it_was(folder):
     process = start(folder, "run", "--out", "killed")
     deadline = time.monotonic() + 60

@@ -54,7 +54,7 @@ def test_silent_on_the_network_and_in_the_console(open_page, name):
 @pytest.mark.parametrize(
     ("scheme", "width"),
     [
-        ("light", 1280),
+        pytest.param("light", 1280, marks=pytest.mark.slow),
         pytest.param("dark", 1280, marks=pytest.mark.slow),
         pytest.param("light", 360, marks=pytest.mark.slow),
         ("dark", 360),

@@ -141,6 +141,7 @@ def test_a_link_opens_shows_and_marks_its_number(open_page, id):
     assert row.locator("td").first.evaluate(colour) != plain.evaluate(colour)
 
 
+@pytest.mark.slow
 def test_each_link_of_the_outline_lands_at_its_part(open_page):
     """Sections that nobody has seen yet have no layout and so no true height: they must not move the aim."""
     page = open_page()
@@ -262,6 +263,7 @@ def test_by_keyboard_alone_a_number_is_found_and_cited(open_page):
     assert page.locator(":focus").inner_text() == "Copy citation"
 
 
+@pytest.mark.slow
 def test_every_stop_of_the_keyboard_shows_where_it_is_and_has_a_name(open_page):
     page = open_page(width=820)
     nameless, unseen = [], []
@@ -328,6 +330,7 @@ def test_the_words_of_an_interval_plot_can_be_read_on_a_narrow_screen(open_page)
     assert open_page(width=360).evaluate(drawn_at) >= 9
 
 
+@pytest.mark.slow
 def test_on_paper_it_has_few_pages_none_of_them_a_control(open_page):
     page = open_page()
     pdf = page.pdf(format="A4", print_background=False)

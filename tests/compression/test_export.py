@@ -49,7 +49,9 @@ def test_torch_export_gives_the_same_outputs_and_says_what_it_is(kind, tmp_path,
     assert all(torch.equal(before[name], after) for name, after in weights(model).items())
 
 
-@pytest.mark.parametrize("kind", ["char-gpt", "causal", "masked"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("char-gpt", marks=pytest.mark.slow), pytest.param("causal", marks=pytest.mark.slow), "masked"]
+)
 def test_onnx_gives_the_log_probabilities_of_the_model(kind, tmp_path):
     """Of a compressed one, run here by onnxruntime on texts that the export did not see, in a batch of its own size."""
     onnxruntime = pytest.importorskip("onnxruntime")

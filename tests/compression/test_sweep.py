@@ -179,6 +179,7 @@ def test_a_step_that_changes_the_dense_model_stops_the_sweep():
     assert issubclass(ModelError, Exception)
 
 
+@pytest.mark.slow
 def test_a_sweep_that_was_stopped_is_taken_up(tmp_path, monkeypatch):
     model, specs = tiny_models.gpt2(), [HALF, []]
     whole = sweep(model, specs, PAIRS, texts=TEXTS, groups=GROUPS, **NO_COSTS)

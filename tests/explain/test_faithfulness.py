@@ -101,6 +101,7 @@ def test_too_few_texts_are_undecided(shortcut):
     assert found.verdict == "undecided"
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_judgement(shortcut):
     model, planted = shortcut
     a, b = (judge(model, planted[:6], target=Label("good"), against=(), rng=rng()) for _ in range(2))

@@ -78,6 +78,7 @@ def test_without_a_budget_it_is_a_logistic_regression(made_up, rng):
     assert (found.decide(test) == plain.decide(test)).mean() > 0.96
 
 
+@pytest.mark.slow
 def test_equal_generators_give_equal_decisions(made_up):
     train = made_up(600)
     first, second, other = (

@@ -157,6 +157,7 @@ def test_a_run_that_asks_before_every_step_stops_at_the_last_affordable_one():
     assert steps == affordable_steps(5.0, DELTA, POISSON, 0.9) > 0
 
 
+@pytest.mark.slow
 def test_what_earlier_phases_spent_counts_against_the_next_step():
     limit = affordable_steps(5.0, DELTA, POISSON, 0.9)
     assert not would_overspend([Phase(POISSON, 2.0, 1), Phase(POISSON, 0.9, 0)], 5.0, DELTA)

@@ -40,11 +40,11 @@ EXTREMES = [
     pytest.param(1e-3, 0.8, A_MILLION, 1e-10, 7e-5, marks=pytest.mark.slow),
     pytest.param(1e-3, 1.0, 100_000, 1e-8, 5e-5, marks=pytest.mark.slow),
     (1e-2, 0.8, 1_000, 1e-4, 5e-4),
-    (1e-2, 5.0, 30_000, 1e-8, 7e-5),
+    pytest.param(1e-2, 5.0, 30_000, 1e-8, 7e-5, marks=pytest.mark.slow),
     (0.1, 0.6, 30, 1e-8, 5e-4),
-    (0.5, 10.0, 10_000, 1e-6, 1e-3),
-    (0.5, 20.0, 1, 1e-8, 5e-4),
-    (1.0, 50.0, 10_000, 1e-6, 1e-3),
+    pytest.param(0.5, 10.0, 10_000, 1e-6, 1e-3, marks=pytest.mark.slow),
+    pytest.param(0.5, 20.0, 1, 1e-8, 5e-4, marks=pytest.mark.slow),
+    pytest.param(1.0, 50.0, 10_000, 1e-6, 1e-3, marks=pytest.mark.slow),
     (1.0, 5.0, 30, 1e-8, 1e-3),
 ]
 
@@ -70,6 +70,7 @@ def test_a_million_steps_at_a_tiny_delta_take_seconds_and_little_memory():
     assert time.process_time() - started < 3
 
 
+@pytest.mark.slow
 def test_of_a_million_steps_noise_and_budget_are_found_as_of_few():
     sampler = PoissonSampler(2_500_000, 256)
     noise = noise_multiplier_for(0.3, 1e-10, sampler, A_MILLION)

@@ -228,6 +228,7 @@ def test_an_overtrained_model_gives_its_canaries_away(overtrained):
     assert str(overtrained).startswith("no privacy claimed; at least")
 
 
+@pytest.mark.slow
 def test_with_privacy_it_does_not(model):
     private = black_box(model, target_epsilon=1.0, delta=1e-3, epochs=2, canaries=200, guesses=20)
     assert private.bound.epsilon <= private.claimed.epsilon

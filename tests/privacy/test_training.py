@@ -292,6 +292,7 @@ def targeted(tmp_path_factory):
     return train(char_gpt(), TEXTS, epochs=3, target_epsilon=8.0, noise_multiplier=None, out=folder, validation=TEXTS)
 
 
+@pytest.mark.slow
 def test_a_target_is_met_and_not_exceeded(targeted):
     assert 8.0 * 0.99 <= targeted.cost.epsilon <= 8.0
     assert targeted.cost.delta == 1e-3

@@ -90,6 +90,7 @@ def test_options_are_checked():
     assert plugins.probe("attribution", {"method": "occlusion"}).method == "occlusion"
 
 
+@pytest.mark.slow
 def test_where_integrated_gradients_do_not_add_up_shapley_sampling_explains(monkeypatch):
     model, planted = shortcut_classifier()
     exact, _ = measured(model, texts=tuple(planted), judged=6)
