@@ -291,14 +291,8 @@ def test_the_theme_follows_the_reader_and_turns_round_by_keyboard(open_page):
         assert page.evaluate(BACKGROUND) == WHITE
 
 
-@pytest.mark.parametrize(
-    ("scheme", "width", "swap"),
-    [
-        pytest.param("light", 360, 0, marks=pytest.mark.slow),
-        pytest.param("dark", 1280, 0, marks=pytest.mark.slow),
-        ("light", 1280, 1),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("scheme", "width", "swap"), [("light", 360, 0), ("dark", 1280, 0), ("light", 1280, 1)])
 def test_no_accessibility_violation_where_a_number_is_cited(open_page, axe, scheme, width, swap):
     page = open_page(f"m-{LINKED}", scheme=scheme, width=width)
     page.locator("#theme").set_checked(bool(swap))

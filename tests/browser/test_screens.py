@@ -89,8 +89,8 @@ def test_the_page_looks_as_it_did(page_of, width, scheme):
     [
         ".verdict { display: none }",
         "main { padding-left: 40px }",
-        "body { background: #888 }",
-        "h2 { font-size: 40px }",
+        pytest.param("body { background: #888 }", marks=pytest.mark.slow),
+        pytest.param("h2 { font-size: 40px }", marks=pytest.mark.slow),
     ],
 )
 def test_a_change_that_a_reader_would_see_is_seen(page_of, change):

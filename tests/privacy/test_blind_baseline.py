@@ -33,7 +33,10 @@ def test_a_random_split_is_not():
     assert 0.5 in found.interval
 
 
-@pytest.mark.parametrize(("m", "n"), [(25, 25), (100, 100), (20, 150)])
+@pytest.mark.parametrize(
+    ("m", "n"),
+    [pytest.param(25, 25, marks=pytest.mark.slow), pytest.param(100, 100, marks=pytest.mark.slow), (20, 150)],
+)
 def test_false_alarms_are_rare(m, n):
     """At most 2.5 % are allowed; without the correction for overlapping folds there are two to five times as many."""
     rng = np.random.default_rng(m + n)
