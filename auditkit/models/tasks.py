@@ -13,6 +13,7 @@ ARCHITECTURES = {
     "ForMaskedLM": "masked-lm",
     "ForCausalLM": "causal-lm",
     "LMHeadModel": "causal-lm",
+    "WithLMHeadModel": "masked-lm",  # of XLM and Flaubert, trained to write or to fill: only the user knows
     "ForSequenceClassification": "classifier",
     "ForConditionalGeneration": "seq2seq",
     "MTModel": "seq2seq",
