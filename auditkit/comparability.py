@@ -61,6 +61,12 @@ def is_same_run(one: AuditReport, other: AuditReport) -> bool:
     return bool(one.created) and (one.created, one.subject) == (other.created, other.subject)
 
 
+def is_same_model(one: AuditReport, other: AuditReport) -> bool:
+    """Whether weights, tokenizer and configuration are the same: then equal answers are no coincidence."""
+    hashes = [report.subject.get("subject_sha256") for report in (one, other)]
+    return hashes[0] is not None and hashes[0] == hashes[1]
+
+
 def from_the_future(created: str) -> str:
     """Why a report made at this time cannot be an earlier one; "" where it can, or does not say when it was made."""
     try:

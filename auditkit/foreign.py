@@ -6,8 +6,10 @@ packages; never from a model's folder.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from auditkit.errors import ForeignExit
 
@@ -17,8 +19,17 @@ def contained() -> Iterator[None]:
     """Turn what would leave Python past every `except Exception` into one; Ctrl-C stays Ctrl-C.
 
     Raises:
-        ForeignExit: the code inside called `sys.exit`, or raised another exception that is no `Exception`.
+        ForeignExit: the code inside called `sys.exit` or `os._exit`, or raised another exception that is no
+            `Exception`.
     """
+    leave, us = os._exit, os.getpid()
+
+    def stay(status: int) -> NoReturn:
+        if os.getpid() == us:
+            raise ForeignExit(f"os._exit({status!r}) was called; code that is audited may not end the audit")
+        leave(status)  # a process that was forked has to end
+
+    os._exit = stay
     try:
         yield
     except (Exception, KeyboardInterrupt, GeneratorExit):
@@ -27,3 +38,5 @@ def contained() -> Iterator[None]:
         raise ForeignExit(f"sys.exit({e.code!r}) was called; code that is audited may not end the audit") from e
     except BaseException as e:
         raise ForeignExit(f"{type(e).__name__}: {e}; it is no Exception, so nothing could have caught it") from e
+    finally:
+        os._exit = leave

@@ -176,7 +176,12 @@ def _measure(
     return AuditReport(
         subject=subject,
         environment=environment.describe(checkpoints.imported),
-        config={"model": {"spec": model.name}, "seed": seed, "probes": [_probe_config(p) for p in probes]},
+        config={
+            "model": {"spec": model.name},
+            "seed": seed,
+            "probes": [_probe_config(p) for p in probes],
+            **({"competence": sentences} if able else {}),
+        },
         seed=seed,
         runs=[o.run for o in outcomes],
         measurements=[m for o in outcomes for m in o.result.measurements],

@@ -183,14 +183,26 @@ def paired_bootstrap(
     rng: np.random.Generator,
     clusters: Sequence[Any] | npt.NDArray[Any] | None = None,
     x: npt.ArrayLike | None = None,
+    span: float = 0.0,
     level: float = 0.95,
     resamples: int = 9_999,
 ) -> Interval:
     """Interval of mean(b - a), or of slope(b) - slope(a) on `x`, for two models on the same items.
 
     `cluster_bootstrap` of the differences, each item its own cluster where no `clusters` are given. Near a difference
-    of 0 that is a sign-flipping test, which stays honest when the models disagree on a few items only. Two models that
-    agree on every item differ by exactly 0.
+    of 0 that is a sign-flipping test, which stays honest when the models disagree on a few items only.
+
+    Args:
+        a: (n,) scores of the first model.
+        b: (n,) scores of the second.
+        rng: the source of all randomness.
+        clusters: (n,) labels.
+        x: (n,) covariate.
+        span: how far apart two answers to one item can lie, where the answers are yes or no: models that agree on all
+            items may still differ on others, as often as Wilson's interval of none among so many clusters says. With 0,
+            for scores that hardly are equal by chance, models that agree on every item differ by exactly 0.
+        level: the confidence level.
+        resamples: how often the weights are drawn.
 
     Raises:
         DataError: unequal numbers of items, and what `cluster_bootstrap` raises.
@@ -199,9 +211,9 @@ def paired_bootstrap(
     if len(first) != len(second):
         raise DataError(f"paired_bootstrap: {len(first)} and {len(second)} items; expected the same items in both")
     difference = second - first
-    if not difference.any():
-        return Interval(0.0, 0.0, level, "exact: equal on every item")
     labels = np.arange(len(difference)) if clusters is None else clusters
+    if not difference.any():
+        return _no_difference(len(np.unique(_groups(labels))), span, level)
     return cluster_bootstrap(difference, labels, x=x, rng=rng, level=level, resamples=resamples)
 
 
@@ -363,6 +375,13 @@ def _of_equal_clusters(test: WildClusterTest, bounds: tuple[float, float] | None
     low, high = _beta_quantiles(share * test.clusters, test.clusters, level)
     method = f"Clopper-Pearson on {test.clusters} clusters that do not differ"
     return Interval(floor + low * (ceiling - floor), floor + high * (ceiling - floor), level, method)
+
+
+def _no_difference(clusters: int, span: float, level: float) -> Interval:
+    if span == 0:
+        return Interval(0.0, 0.0, level, "exact: equal on every item")
+    below, above = rare_events.of_changes(0, 0, clusters, level)
+    return Interval(-span * below, span * above, level, f"Wilson's, none of {clusters} clusters differs")
 
 
 def _beta_quantiles(successes: float, n: int, level: float) -> tuple[float, float]:

@@ -85,7 +85,8 @@ class Comparison:
         a, b = side_there * then["value"].to_numpy(), side_here * now["value"].to_numpy()
         rng = generator(self.report.seed, m.id)
         try:
-            change = paired_interval(a, b, now, m, rng)
+            span = 0.0 if comparability.is_same_model(self.report, baseline) else span_of(m)
+            change = paired_interval(a, b, now, m, rng, span=span)
         except DataError as e:
             raise NotJudged(f"cannot be compared: {e}") from e
         interval = Interval(change.low + constant, change.high + constant, change.level, f"paired {change.method}")
@@ -159,8 +160,23 @@ def items_of(table: Table, m: Measurement, where: str) -> pd.DataFrame:
     return items
 
 
-def paired_interval(a: Floats, b: Floats, items: pd.DataFrame, m: Measurement, rng: np.random.Generator) -> Interval:
+def span_of(m: Measurement) -> float:
+    """How far apart the answers of two models to one item can lie; 0 where no answer is equal by chance."""
+    return 100.0 if m.unit == "%" else 0.0
+
+
+def paired_interval(
+    a: Floats, b: Floats, items: pd.DataFrame, m: Measurement, rng: np.random.Generator, *, span: float
+) -> Interval:
     """Interval of what `m` is over the scores b less what it is over the scores a, of the same `items`.
+
+    Args:
+        a: (n,) scores before.
+        b: (n,) scores after.
+        items: (n,) with the columns cluster and x.
+        m: says whether it is a mean, a slope or a correlation.
+        rng: the source of all randomness.
+        span: see `stats.paired_bootstrap`; 0 for a model and itself.
 
     Raises:
         DataError: too few items, scores without spread, or a correlation over items that share a cluster.
@@ -169,7 +185,9 @@ def paired_interval(a: Floats, b: Floats, items: pd.DataFrame, m: Measurement, r
     from auditkit.correlations import correlation_difference
 
     if not m.is_correlation or (a == b).all():
-        return stats.paired_bootstrap(a, b, clusters=items["cluster"].to_numpy(), x=covariate(items), rng=rng)
+        return stats.paired_bootstrap(
+            a, b, clusters=items["cluster"].to_numpy(), x=covariate(items), span=span, rng=rng
+        )
     if not items["cluster"].is_unique:
         raise DataError("correlations are compared over independent items only, and some of these share a cluster")
     return correlation_difference(items["x"].to_numpy(dtype=float), a, b)

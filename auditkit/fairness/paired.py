@@ -9,6 +9,8 @@ largest.
 
 from __future__ import annotations
 
+import heapq
+import math
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import NamedTuple
@@ -127,8 +129,14 @@ def _change(metric: str, partition: Partition, counts: Ints, drawn: Ints) -> Cha
     kept = fewest >= SMALL_CELL
     difference = _difference(_Rates(found.values[:, kept], found.drawn[:, :, kept], found.trials[:, kept]))
     if difference is not None and not disagreements(metric, counts).any():
-        difference = Gap(0.0, Interval(0.0, 0.0, method="exact: both models agree on everybody"))
+        difference = Gap(0.0, _no_change(fewest[kept]))
     return Change(metric, partition, _groups(metric, partition, counts, found), difference, int(fewest[kept].sum()))
+
+
+def _no_change(people: Ints) -> Interval:
+    """Of a largest difference, where both models agree on all of `people` (G,): the two least known groups may part."""
+    most = math.hypot(*heapq.nlargest(2, (rare_events.of_changes(0, 0, n, LEVEL)[1] for n in people.tolist())))
+    return Interval(-most, most, method="Wilson's: both models agree on everybody here")
 
 
 def _rates(metric: str, counts: Ints, drawn: Ints) -> _Rates:
@@ -165,7 +173,7 @@ def _groups(metric: str, partition: Partition, counts: Ints, found: _Rates) -> t
         n, (before, after) = int(found.trials[:, i].min()), found.values[:, i].tolist()
         change, reach = after - before, Z * float(errors[i])
         below = above = reach
-        if fixed and reach > 0:  # few changed decisions do not show how many there may be
+        if n and (fixed or reach == 0):  # few changed decisions, or none, do not show how many there may be
             rare = rare_events.of_changes(int(only_after[i]), int(only_before[i]), n, LEVEL)
             below, above = max(below, rare[0]), max(above, rare[1])
         rows.append(

@@ -28,6 +28,9 @@ class HFModel:
     """Base of the adapters: wraps one `transformers` module with its tokenizer. See `auditkit.models.protocols`."""
 
     task: ClassVar[str]
+    tried: ClassVar[tuple[str, ...]] = ("_positions", "_company")
+    """What a trial showed of the architecture, whatever its weights."""
+
     tokens_per_batch: ClassVar[dict[str, int]] = {"cpu": 8192, "accelerator": 8192}
 
     def __init__(self, module: Any, tokenizer: Any, *, name: str, revision: str | None = None) -> None:
@@ -74,9 +77,12 @@ class HFModel:
     @cached_property
     def _batches(self) -> Batcher:
         """Rows share a batch as far as that changes no answer."""
+        return Batcher(token_budget(self.device, **self.tokens_per_batch), self.notices, self.module, self._company)
+
+    @cached_property
+    def _company(self) -> Company:
         with torch.inference_mode(), evaluating(self.module, self.notices):
-            company = found_by_trying(self._read, self._trial_rows, self.name)
-        return Batcher(token_budget(self.device, **self.tokens_per_batch), self.notices, self.module, company)
+            return found_by_trying(self._read, self._trial_rows, self.name)
 
     @property
     def _trial_rows(self) -> list[list[int]]:
@@ -138,7 +144,10 @@ class HFModel:
             torch.manual_seed(seed)
             module = type(self.module)(copy.deepcopy(self.module.config))
         module = module.to(self.device, self.module.dtype)
-        return type(self)(module, self.tokenizer, name=f"{self.name} (random weights, seed {seed})")
+        twin = type(self)(module, self.tokenizer, name=f"{self.name} (random weights, seed {seed})")
+        for trial in self.tried:
+            setattr(twin, trial, getattr(self, trial))
+        return twin
 
     def save(self, folder: str | Path) -> Path:
         """Write configuration, tokenizer and safetensors, which `load_model` reads; tied weights are written once.

@@ -11,9 +11,9 @@ import torch
 
 from auditkit.errors import ModelError
 from auditkit.models.base import HFModel
-from auditkit.models.batching import Batcher, evaluating, pad
+from auditkit.models.batching import evaluating, pad
 from auditkit.models.narrow import rows_only
-from auditkit.models.padding import near
+from auditkit.models.padding import Company, near
 from auditkit.models.prefix_tree import PrefixTree, grow
 from auditkit.models.protocols import Floats, Ints, TokenScores, TokenStatistics
 from auditkit.models.token_statistics import as_token_statistics, statistics
@@ -30,6 +30,7 @@ class CausalLM(HFModel):
     """Adapter over a `...ForCausalLM`; implements ScoresText, Generates and HasModule."""
 
     task = "causal-lm"
+    tried: ClassVar = (*HFModel.tried, "_reads_trees")
     # The vocabulary projection of one batch is this many rows of up to 150,000 numbers.
     tokens_per_batch: ClassVar = {"cpu": 512, "accelerator": 8192}
 
@@ -129,9 +130,9 @@ class CausalLM(HFModel):
         }
 
     @cached_property
-    def _batches(self) -> Batcher:
+    def _company(self) -> Company:
         """As of every adapter, once it is known that the module does not see what it predicts."""
-        batches, row = super()._batches, self._trial_rows[-1]
+        company, row = super()._company, self._trial_rows[-1]
         with torch.inference_mode(), evaluating(self.module, self.notices):
             [before], [after] = self._read([row]), self._read([[*row[:-1], row[0]]])
         # What is not a number shows nothing here; whoever asks for scores is told.
@@ -141,7 +142,7 @@ class CausalLM(HFModel):
                 "that it would be scored on. Expected a left-to-right model; for this one say task: masked-lm, or "
                 "`is_decoder: true` in its config.json if it was trained to write"
             )
-        return batches
+        return company
 
     @cached_property
     def _reads_trees(self) -> bool:

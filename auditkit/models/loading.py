@@ -6,9 +6,7 @@ transformers would fill them with random numbers and go on.
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import io
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +22,7 @@ from auditkit.models import (
     checkpoint_files,
     encoder_loading,
     fit,
+    gguf_files,
     hub,
     in_memory,
     low_rank,
@@ -200,19 +199,18 @@ def _transformer(where: Path, name: str, options: LoadOptions) -> Model:
     from auditkit.models.weights import pick_device, pick_dtype
 
     chosen, task = pick_device(options.device), options.task or "causal-lm"  # GGUF: llama.cpp runs causal models
-    given: dict[str, Any] = {"dtype": pick_dtype(options.dtype, chosen)}
+    given: dict[str, Any] = {"dtype": pick_dtype(options.dtype, chosen), "output_loading_info": True}
     loader = getattr(transformers, tasks.AUTO_CLASSES[task])
-    file = where if where.is_file() else None
-    if file is not None:
-        _refuse_damaged_gguf(file, name, options)
-        given["gguf_file"], where = file.name, file.parent
-        with _without_gguf_progress(True):
-            tokenizer = transformers.AutoTokenizer.from_pretrained(where, gguf_file=file.name, trust_remote_code=False)
+    if where.is_file():
+        with gguf_files.read_once():
+            gguf_files.refuse_damaged(where, name, options)
+            folder, of_file = where.parent, {"gguf_file": where.name}
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **of_file)
+            module, info = loader.from_pretrained(folder, trust_remote_code=False, **given, **of_file)
     else:
         given |= _of_folder(where, name, loader, options, chosen)
         tokenizer = tokenizer_files.read(options.tokenizer or where, name)
-    with _without_gguf_progress(file is not None):
-        module, info = loader.from_pretrained(where, trust_remote_code=False, output_loading_info=True, **given)
+        module, info = loader.from_pretrained(where, trust_remote_code=False, **given)
     fit.refuse_gaps(module, info, name, filled=options.filled)
     unused = fit.refuse_unused(module, info["unexpected_keys"], name)
     placed = module if "device_map" in given else module.to(chosen)
@@ -229,23 +227,6 @@ def _of_folder(folder: Path, name: str, loader: Any, options: LoadOptions, devic
     few_bits = quantized_checkpoints.loading(stored, options.quantization, name)
     labels = {"num_labels": options.labels} if options.labels else {}
     return {"use_safetensors": True} | few_bits | labels | options.placement(device if few_bits else None)
-
-
-def _refuse_damaged_gguf(file: Path, name: str, options: LoadOptions) -> None:
-    """What the library would drop or stumble over: see `fit.refuse_unused_blocks`."""
-    if file.suffix != ".gguf":
-        raise ModelError(f"{file.name}: expected a .gguf file or a folder")
-    if options.spread or options.quantization:
-        raise ModelError(
-            f"{name}: a .gguf file is unpacked into memory whole; expected a folder of safetensors for device_map, "
-            "max_memory, offload_folder and quantization"
-        )
-    from gguf import GGUFReader
-
-    reader = GGUFReader(file)
-    counts = [field.contents() for key, field in reader.fields.items() if key.endswith(".block_count")]
-    if counts:
-        fit.refuse_unused_blocks((t.name for t in reader.tensors), int(counts[0]), name)
 
 
 def _refuse_unlike_config(where: Path, name: str, loader: Any) -> None:
@@ -305,13 +286,6 @@ BUILTIN: dict[str, Callable[[str, Path | str | None, str, str], Model]] = {
     "glove": _glove,
     "table": _table,
 }
-
-
-@contextmanager
-def _without_gguf_progress(quiet: bool) -> Iterator[None]:
-    """Hide the bar that transformers draws while it unpacks GGUF tensors, whatever its progress setting says."""
-    with contextlib.redirect_stderr(io.StringIO()) if quiet else contextlib.nullcontext():
-        yield
 
 
 @contextmanager

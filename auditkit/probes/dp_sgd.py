@@ -218,7 +218,7 @@ def _cost(at: str, training: Training, baseline: Training | None, rng: np.random
     details["examples not shared"] = len(ours) + len(theirs) - 2 * len(shared)
     interval = None
     try:
-        interval = stats.paired_bootstrap(plain, private, rng=rng)
+        interval = stats.paired_bootstrap(plain, private, span=100.0 if here.unit == "%" else 0.0, rng=rng)
     except DataError as e:
         details["no_interval"] = str(e)
     items = [ItemScore(id, item, float(d)) for item, d in zip(shared, private - plain, strict=True)]

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from auditkit.changes import Fact, ProbeChange, facts, probe_changes
+from auditkit.comparability import is_same_model
 from auditkit.errors import DataError
 from auditkit.measurement import Interval, Measurement
 from auditkit.rendering.formatting import ABSENT, interval, number, quantity
@@ -24,6 +25,7 @@ from auditkit.worsening import (
     paired_interval,
     refuse_unlike,
     shared_items,
+    span_of,
     table_of,
 )
 
@@ -255,7 +257,8 @@ def _change(id: str, a: Side, b: Side, tables: Tables) -> Change:
         return Change(id, "no value", before, after)
     try:
         refuse_unlike(a[0], before, later, after)
-        return _paired_change(before, after, _pairs(before, after, tables), later.seed)
+        span = 0.0 if is_same_model(a[0], later) else span_of(after)
+        return _paired_change(before, after, _pairs(before, after, tables), later.seed, span)
     except NotJudged as e:
         return Change(id, "not comparable", before, after, note=_why(e))
 
@@ -271,7 +274,7 @@ def _pairs(before: Measurement, after: Measurement, tables: Tables) -> pd.DataFr
     return a.loc[shared].merge(b.loc[shared], left_index=True, right_index=True, suffixes=("_a", "_b")).sort_index()
 
 
-def _paired_change(before: Measurement, after: Measurement, pairs: pd.DataFrame, seed: int) -> Change:
+def _paired_change(before: Measurement, after: Measurement, pairs: pd.DataFrame, seed: int, span: float) -> Change:
     """After minus before over the shared items, and its interval."""
     from auditkit.probes.base import generator
 
@@ -279,12 +282,9 @@ def _paired_change(before: Measurement, after: Measurement, pairs: pd.DataFrame,
     items = pairs.rename(columns={"cluster_b": "cluster", "x_b": "x"})
     there, here = (estimate(items.assign(value=values), after) for values in (a, b))
     difference = here - there
-    if (a == b).all():
-        same = Interval(0.0, 0.0, method="identical item scores")
-        return Change(before.id, "no clear change", before, after, 0.0, same, len(pairs))
     rng = generator(seed, before.id)
     try:
-        found = paired_interval(a, b, items, after, rng)
+        found = paired_interval(a, b, items, after, rng, span=span)
     except DataError as e:
         return Change(before.id, "not comparable", before, after, difference, n=len(pairs), note=str(e))
     kind: Kind = "no clear change" if 0 in found else "changed"

@@ -99,6 +99,11 @@ ENDS = {
         "sys.exit(0) was called",
     ),
     "the probe": ({"probes": ["mask_fill", "ends:Mine"], "ends": mine(measure=EXIT)}, 3, "sys.exit(0) was called"),
+    "the probe, past every handler": (
+        {"probes": ["ends:Mine"], "ends": mine(measure="__import__('os')._exit(0)")},
+        3,
+        "os._exit(0) was called",
+    ),
     "the probe, with a text": ({"probes": ["ends:Mine"], "ends": mine(measure="exit('done')")}, 3, "sys.exit('done')"),
     "the probe, no Exception": (
         {"probes": ["ends:Mine"], "ends": mine(top="import asyncio", measure="raise asyncio.CancelledError")},

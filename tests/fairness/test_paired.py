@@ -52,11 +52,17 @@ def test_the_p_values_are_mcnemars(rng):
     assert found["precision"].groups[0].p_value is None
 
 
-def test_a_model_compared_with_itself_did_not_change(rng):
+def test_equal_decisions_may_differ_for_others_as_often_as_none_of_so_many_allows(rng):
     codes, label, a, _ = drawn(rng, [0.5, 0.3], [0.5, 0.3], [200, 200])
-    for change in compared(codes, label, a, a, rng=rng).values():
-        assert (change.difference.value, change.difference.interval.low, change.difference.interval.high) == (0, 0, 0)
-        assert all(g.interval.low == g.interval.high == 0 for g in change.groups)
+    unseen = stats.wilson(0, 200).high
+    for metric, change in compared(codes, label, a, a, rng=rng).items():
+        interval = change.difference.interval
+        assert change.difference.value == 0
+        assert interval.low == -interval.high < 0
+        assert all(g.interval.low == -g.interval.high <= -unseen for g in change.groups)
+        if metric == "selection_rate":
+            assert [g.interval.high for g in change.groups] == pytest.approx([unseen, unseen])
+            assert interval.high == pytest.approx(unseen * 2**0.5)
 
 
 def test_precision_changes_where_only_negatives_are_selected_in_addition(rng):
@@ -65,7 +71,7 @@ def test_precision_changes_where_only_negatives_are_selected_in_addition(rng):
     a = label.copy()
     b = label | (codes == 0)
     found = compared(codes, label, a, b, rng=rng)
-    assert found["true_positive_rate"].difference.interval.high == 0
+    assert found["true_positive_rate"].difference.value == 0
     assert found["precision"].groups[0].after == 0.5
     assert found["precision"].difference.interval.low > 0.3
 
