@@ -8,7 +8,7 @@ import pytest
 from auditkit import data
 from auditkit.data.types import CoreferenceItem
 from auditkit.errors import DataError
-from auditkit.probes import winobias
+from auditkit.probes import likelihood, winobias
 from auditkit.testing import FakeCausalLM, FakeMaskedLM, check_probe
 
 MEN = ("doctor", "engineer", "lawyer", "manager", "scientist")
@@ -71,8 +71,8 @@ def test_twins_are_joined_and_singles_left_out():
     ],
 )
 def test_the_words_that_differ_are_cut_out(pro, anti, expected):
-    assert winobias._cut(pro, anti)[0] == expected
-    assert "".join(winobias._cut(pro, anti)[1]) == anti
+    assert likelihood.cut_out(pro, anti)[0] == expected
+    assert "".join(likelihood.cut_out(pro, anti)[1]) == anti
 
 
 # --- planted models ----------------------------------------------------------------------------------------------

@@ -1,0 +1,50 @@
+"""Models with a next-sentence head (BERT, MobileBERT, ...): does one sentence follow another?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from auditkit.models.base import HFModel
+from auditkit.models.batching import pad
+from auditkit.models.protocols import Floats, Ints
+from auditkit.models.tokens import refuse_halves
+
+IS_NEXT = 0
+"""The output that says that the second text follows the first, in every model with such a head."""
+
+
+class NextSentence(HFModel):
+    """Adapter over a `...ForNextSentencePrediction`; implements JudgesNextSentence and HasModule."""
+
+    task = "next-sentence"
+
+    @torch.inference_mode()
+    def next_sentence_logprobs(self, contexts: Sequence[str], sentences: Sequence[str]) -> Floats:
+        """(n,) log p(the sentence follows the context); NaN, and counted, where the two are longer than the context."""
+        out = np.full(len(contexts), np.nan)
+        ids, types = self._pairs(contexts, sentences)
+        read = [i for i, row in enumerate(ids) if len(row) <= self.context]
+        if len(read) < len(ids):
+            self.notices[f"pairs of texts longer than {self.context} tokens, not read"] += len(ids) - len(read)
+
+        def forward(rows: Ints) -> None:
+            chosen = [read[r] for r in rows]
+            inputs = self.padded([ids[i] for i in chosen])
+            inputs["token_type_ids"] = pad([types[i] for i in chosen], 0).to(self.device)
+            logits = self.module(**inputs).logits.cpu().double()
+            out[chosen] = logits.log_softmax(-1)[:, IS_NEXT].numpy()
+
+        self._batches.run([len(ids[i]) for i in read], forward)
+        return out
+
+    def _pairs(self, contexts: Sequence[str], sentences: Sequence[str]) -> tuple[list[list[int]], list[list[int]]]:
+        """Ids of each pair with its special tokens, and which of the two texts each belongs to (0 or 1)."""
+        refuse_halves([*contexts, *sentences])
+        encoded = [
+            self.tokenizer(a, b, return_token_type_ids=True, verbose=False)
+            for a, b in zip(contexts, sentences, strict=True)
+        ]
+        return [list(e["input_ids"]) for e in encoded], [list(e["token_type_ids"]) for e in encoded]
