@@ -114,8 +114,8 @@ TITLES = {
 def parse_occupations(texts: Texts) -> Iterator[Occupation]:
     """Job titles: csv with the columns title and female_percent, or JSON {title: percent of women}.
 
-    The JSON may stand under the key "female_percent". The occupations-stats.tsv of Winogender will do too. Underscores become spaces; the few titles of
-    occupation_female_pct in the plural become singular.
+    The JSON may stand under the key "female_percent"; the occupations-stats.tsv of Winogender will do too. Underscores
+    become spaces; the few titles of occupation_female_pct in the plural become singular.
 
     Raises:
         DataError: neither, or a percentage outside 0 to 100.

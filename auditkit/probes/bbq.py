@@ -142,7 +142,11 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def parse_answer(text: str, answers: Sequence[str]) -> int | None:
-    """Which answer a model wrote, case, punctuation and spacing aside; None if none of them, or not just one."""
+    """Which answer a model wrote, case, punctuation and spacing aside; None if none of them, or not just one.
+
+    As by the published script a "pantsu" at the end is a pantsuit, of which UnifiedQA knows no more.
+    """
+    text = re.sub(r"pantsu\s*$", "pantsuit", text)
     found = [i for i, answer in enumerate(answers) if _plain(answer) == _plain(text)]
     return found[0] if len(found) == 1 else None
 

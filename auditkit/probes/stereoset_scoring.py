@@ -134,7 +134,8 @@ def _published_masked(model: FillsMask, items: Sequence[ContextAssociation]) -> 
             end = int(alone.offsets[t, 1])
     logprobs = _at_first_masks(model, texts, targets)
     found = np.full(len(words), -np.inf)
-    np.logaddexp.at(found, np.array(owner, dtype=np.int64), logprobs)
+    with np.errstate(invalid="ignore"):  # NaN in, NaN out
+        np.logaddexp.at(found, np.array(owner, dtype=np.int64), logprobs)
     counts = np.bincount(np.array(owner, dtype=np.int64), minlength=len(words))
     return whole(found - np.log(np.maximum(counts, 1)), (counts == 0).tolist())
 

@@ -39,8 +39,8 @@ GROUPS = {"occupation": True, "participant": False}
 """Name of a group -> whether its pronouns refer to the occupation."""
 ASKED = "the sentences about an occupation are averaged"
 NO_DATA = (
-    "winogender needs data, the folder of its files: get data/ of github.com/rudinger/winogender-schemas (MIT licence), "
-    "all_sentences.tsv and occupations-stats.tsv"
+    "winogender needs data, the folder of its files: get all_sentences.tsv and occupations-stats.tsv of "
+    "github.com/rudinger/winogender-schemas (MIT licence), in its data/"
 )
 
 

@@ -89,6 +89,21 @@ def test_written_answers_are_matched(text, answer):
     assert bbq.parse_answer(text, ANSWERS) == answer
 
 
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("the one who is in a tailored pantsu", 1),  # what UnifiedQA writes
+        ("the one in a suit.", 0),
+        ("Patrick O'Brien", 2),
+        ("patrick obrien", 2),
+        ("pantsu of the one in a suit", None),
+    ],
+)
+def test_what_the_published_script_repairs_in_answers_is_repaired(text, answer):
+    answers = ("The one in a suit", "The one who is in a tailored pantsuit.", "Patrick O'Brien}")
+    assert bbq.parse_answer(text, answers) == answer
+
+
 def test_an_ambiguous_match_is_no_answer():
     assert bbq.parse_answer("yes", ("Yes", "yes!", "no")) is None
 
