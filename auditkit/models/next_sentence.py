@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 
+from auditkit.errors import ModelError
 from auditkit.models.base import HFModel
 from auditkit.models.batching import pad
 from auditkit.models.protocols import Floats, Ints
@@ -20,6 +22,15 @@ class NextSentence(HFModel):
     """Adapter over a `...ForNextSentencePrediction`; implements JudgesNextSentence and HasModule."""
 
     task = "next-sentence"
+
+    def __init__(self, module: Any, tokenizer: Any, *, name: str, revision: str | None = None) -> None:
+        super().__init__(module, tokenizer, name=name, revision=revision)
+        (ids,), (types,) = self._pairs(["a"], ["a"])
+        if sorted(set(types)) != [0, 1] or ids[types.index(1) - 1] not in tokenizer.all_special_ids:
+            raise ModelError(
+                f"{name}: its tokenizer marks no border between two texts, by which a next-sentence head knows them "
+                "apart; expected the tokenizer that the model was trained with"
+            )
 
     @torch.inference_mode()
     def next_sentence_logprobs(self, contexts: Sequence[str], sentences: Sequence[str]) -> Floats:

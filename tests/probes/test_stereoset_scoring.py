@@ -7,22 +7,21 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from tokenizers import AddedToken, processors
+from tokenizers import AddedToken
 
 from auditkit import data
 from auditkit.data.types import ContextAssociation
-from auditkit.errors import DataError, InputError, MissingCapability, ModelError
+from auditkit.errors import DataError, InputError, MissingCapability
 from auditkit.models import load_model
 from auditkit.models.causal_lm import CausalLM
 from auditkit.models.masked_lm import MaskedLM
-from auditkit.models.next_sentence import NextSentence
-from auditkit.models.protocols import JudgesNextSentence
 from auditkit.probes import stereoset
 from auditkit.probes.base import generator
 from auditkit.probes.stereoset_scoring import filled_word, score_sentences, sentences
-from auditkit.testing import FakeCausalLM, FakeMaskedLM, check_model
+from auditkit.testing import FakeCausalLM, FakeMaskedLM
 from tests.conformance.tokenizers import word_piece
 from tests.models.conftest import GPT, SMALL, build, byte_tokenizer
+from tests.models.test_next_sentence import next_sentence
 
 CONTEXTS = {
     "The nurse is BLANK.": ("tired", "old and good", "bread"),
@@ -63,19 +62,6 @@ def causal_lm(start="<s>"):
     tokenizer = byte_tokenizer(start)
     config = transformers.AutoConfig.for_model("gpt2", **GPT, vocab_size=len(tokenizer), n_positions=90)
     return CausalLM(build(transformers.AutoModelForCausalLM, config).double(), tokenizer, name="tiny")
-
-
-def pair_tokenizer():
-    tokenizer = word_piece(True)
-    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    return tokenizer
-
-
-def bert(auto_class, tokenizer):
-    config = transformers.AutoConfig.for_model("bert", **SMALL, vocab_size=len(tokenizer), max_position_embeddings=64)
-    return build(auto_class, config)
 
 
 # --- what the published script computes, in few lines ----------------------------------------------------------------
@@ -136,9 +122,7 @@ def test_the_published_procedure_of_causal_models():
 
 
 def test_the_published_procedure_of_next_sentence_heads():
-    tokenizer = pair_tokenizer()
-    model = NextSentence(bert(transformers.AutoModelForNextSentencePrediction, tokenizer).double(), tokenizer, name="t")
-    compare(model, FOLLOWING, published_next, "published", "intersentence")
+    compare(next_sentence(), FOLLOWING, published_next, "published", "intersentence")
 
 
 def test_what_follows_by_likelihood():
@@ -183,11 +167,6 @@ def test_what_is_not_read_whole_has_no_score():
     item = ContextAssociation("1", "t", "b", f"{long} He is BLANK .", *((w, f"{long} He is {w} .") for w in "abc"))
     for model in (masked_lm("bert", word_piece(True)), causal_lm()):
         assert np.isnan(list(score_sentences(model, [item], "published").values())).all()
-    tokenizer = pair_tokenizer()
-    heads = NextSentence(bert(transformers.AutoModelForNextSentencePrediction, tokenizer), tokenizer, name="t")
-    found = heads.next_sentence_logprobs([long, "He left."], ["She was old."] * 2)
-    assert np.isnan(found).tolist() == [True, False]
-    assert heads.notices == {"pairs of texts longer than 64 tokens, not read": 1}
 
 
 def test_where_a_procedure_is_not_defined_one_line_says_so():
@@ -199,42 +178,10 @@ def test_where_a_procedure_is_not_defined_one_line_says_so():
     without_start = causal_lm(start=None)
     with pytest.raises(MissingCapability, match="needs a start token"):
         score_sentences(without_start, ITEMS, "published")
-    tokenizer = pair_tokenizer()
-    heads = NextSentence(bert(transformers.AutoModelForNextSentencePrediction, tokenizer), tokenizer, name="t")
+    heads = next_sentence()
     for procedure, split in (("pll", "intrasentence"), ("published", "intrasentence"), ("pll", "intersentence")):
         with pytest.raises(MissingCapability, match="gives no likelihoods"):
             score_sentences(heads, FOLLOWING if split == "intersentence" else ITEMS, procedure, split)
-
-
-# --- next-sentence heads through the doors ------------------------------------------------------------------------
-
-
-def test_a_next_sentence_head_is_loaded_from_where_bert_keeps_it(tmp_path):
-    tokenizer = pair_tokenizer()
-    both = bert(transformers.AutoModelForPreTraining, tokenizer)
-    both.save_pretrained(tmp_path)
-    tokenizer.save_pretrained(tmp_path)
-    config = json.loads((tmp_path / "config.json").read_text())
-    for named in ("BertForPreTraining", "BertForMaskedLM", "BertForNextSentencePrediction"):  # as files of BERT say
-        (tmp_path / "config.json").write_text(json.dumps({**config, "architectures": [named]}))
-        model = load_model(str(tmp_path), task="next-sentence", device="cpu")
-        inputs = model.tokenizer("She was old.", "He left.", return_token_type_ids=True, return_tensors="pt")
-        with torch.no_grad():
-            expected = both(**inputs).seq_relationship_logits[0].log_softmax(-1)[0]
-        assert model.next_sentence_logprobs(["She was old."], ["He left."])[0] == pytest.approx(
-            float(expected), abs=1e-5
-        )
-    assert load_model(str(tmp_path), device="cpu").describe()["task"] == "next-sentence"
-    assert isinstance(model, JudgesNextSentence)
-    check_model(model)
-
-
-def test_a_head_that_is_not_in_the_checkpoint_is_not_made_up(tmp_path):
-    tokenizer = pair_tokenizer()
-    bert(transformers.AutoModelForMaskedLM, tokenizer).save_pretrained(tmp_path)
-    tokenizer.save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match="does not fill"):
-        load_model(str(tmp_path), task="next-sentence", device="cpu")
 
 
 # --- the probe ----------------------------------------------------------------------------------------------------
