@@ -9,6 +9,7 @@ import torch
 import transformers
 from tokenizers import AddedToken
 
+import auditkit as ak
 from auditkit import data
 from auditkit.data.types import ContextAssociation
 from auditkit.errors import DataError, InputError, MissingCapability
@@ -238,9 +239,24 @@ def test_the_report_says_which_procedure_made_the_number(tmp_path, model, proced
     assert {m.id.split("/")[1] for m in found} == {"all", "gender" if split == "intrasentence" else "race"}
     for m in found:
         assert (m.details["procedure"], m.details["split"]) == (procedure, split)
-        if "icat" not in m.id:
-            assert compared in m.method
+        assert f"procedure {procedure}: share of comparisons won by" in m.method
+        assert compared in m.method
     assert set(probe.planned()) == {m.id for m in found if m.id.endswith("stereotype_score")}
+
+
+def test_numbers_of_two_procedures_are_not_compared(tmp_path):
+    reports = [
+        ak.audit(
+            "auditkit.testing:FakeMaskedLM",
+            probes=[stereoset.StereoSet(data=dev(tmp_path), procedure=procedure, null_items=2)],
+            out=tmp_path / procedure,
+        )
+        for procedure in ("pll", "published")
+    ]
+    rule = {"measurement": "stereoset/all/stereotype_score", "max_worsening": 5}
+    (verdict,) = reports[1].gate([rule], baseline=reports[0])
+    assert verdict.outcome == "ERROR"
+    assert 'the option procedure was "pll", is "published"' in verdict.explanation
 
 
 def test_an_unknown_procedure_is_refused():
