@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 
 from auditkit.errors import ModelError
 from auditkit.models.base import HFModel
-from auditkit.models.batching import pad
+from auditkit.models.batching import evaluating, pad
 from auditkit.models.protocols import Floats, Ints
 from auditkit.models.tokens import refuse_halves
 
@@ -19,7 +19,11 @@ IS_NEXT = 0
 
 
 class NextSentence(HFModel):
-    """Adapter over a `...ForNextSentencePrediction`; implements JudgesNextSentence and HasModule."""
+    """Adapter over a `...ForNextSentencePrediction` or `...ForPreTraining`; implements JudgesNextSentence, HasModule.
+
+    Raises:
+        ModelError: the tokenizer marks no border between two texts, or the module has no such head.
+    """
 
     task = "next-sentence"
 
@@ -30,6 +34,13 @@ class NextSentence(HFModel):
             raise ModelError(
                 f"{name}: its tokenizer marks no border between two texts, by which a next-sentence head knows them "
                 "apart; expected the tokenizer that the model was trained with"
+            )
+        with torch.inference_mode(), evaluating(self.module, self.notices):
+            (answer,) = self._read([ids])
+        if answer.shape != (2,):
+            raise ModelError(
+                f"{name}: a {type(self.module).__name__} says nothing of what follows what; expected a model with a "
+                "next-sentence head, or another task"
             )
 
     @torch.inference_mode()
@@ -45,11 +56,18 @@ class NextSentence(HFModel):
             chosen = [read[r] for r in rows]
             inputs = self.padded([ids[i] for i in chosen])
             inputs["token_type_ids"] = pad([types[i] for i in chosen], 0).to(self.device)
-            logits = self.module(**inputs).logits.cpu().double()
-            out[chosen] = logits.log_softmax(-1)[:, IS_NEXT].numpy()
+            out[chosen] = self._judged(inputs).cpu().double().log_softmax(-1)[:, IS_NEXT].numpy()
 
         self._batches.run([len(ids[i]) for i in read], forward)
         return out
+
+    def _judged(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """(B, 2); of a module that fills masks as well, what this head of it says."""
+        output = self.module(**inputs)
+        return output["seq_relationship_logits" if "seq_relationship_logits" in output else "logits"]
+
+    def _read(self, rows: Sequence[Sequence[int]]) -> list[torch.Tensor]:
+        return list(self._judged(self.padded(rows)))
 
     def _pairs(self, contexts: Sequence[str], sentences: Sequence[str]) -> tuple[list[list[int]], list[list[int]]]:
         """Ids of each pair with its special tokens, and which of the two texts each belongs to (0 or 1)."""

@@ -74,6 +74,25 @@ def test_a_tokenizer_that_marks_no_border_is_refused():
         NextSentence(module(transformers.AutoModelForNextSentencePrediction, tokenizer), tokenizer, name="tiny")
 
 
+@pytest.mark.parametrize("auto_class", ["AutoModelForNextSentencePrediction", "AutoModelForPreTraining"])
+def test_a_module_in_memory_is_read_by_its_next_sentence_head(auto_class):
+    tokenizer = pair_tokenizer()
+    given = module(getattr(transformers, auto_class), tokenizer)
+    model = load_model(given, tokenizer=tokenizer, task="next-sentence")
+    inputs = tokenizer(CONTEXTS[0], SENTENCES[0], return_token_type_ids=True, return_tensors="pt")
+    with torch.no_grad():
+        output = given(**inputs)
+    expected = output.get("seq_relationship_logits", output.get("logits"))[0].log_softmax(-1)[0]
+    found = model.next_sentence_logprobs(CONTEXTS, SENTENCES)
+    assert found[0] == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_a_module_without_such_a_head_is_refused():
+    tokenizer = pair_tokenizer()
+    with pytest.raises(ModelError, match="a BertForMaskedLM says nothing of what follows what"):
+        load_model(module(transformers.AutoModelForMaskedLM, tokenizer), tokenizer=tokenizer, task="next-sentence")
+
+
 def test_it_conforms_and_fills_no_masks():
     model = next_sentence()
     check_model(model)
