@@ -143,11 +143,8 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def parse_answer(text: str, answers: Sequence[str]) -> int | None:
-    """Which answer a model wrote, case, punctuation and spacing aside; None if none of them, or not just one.
-
-    As by the published script a "pantsu" at the end is a pantsuit, of which UnifiedQA knows no more.
-    """
-    text = re.sub(r"pantsu\s*$", "pantsuit", text)
+    """Which answer a model wrote, case, punctuation and spacing aside; None if none of them, or not just one."""
+    text = re.sub(r"pantsu\s*$", "pantsuit", text)  # as the published script: UnifiedQA writes no more of it
     found = [i for i, answer in enumerate(answers) if _plain(answer) == _plain(text)]
     return found[0] if len(found) == 1 else None
 
@@ -209,8 +206,7 @@ class BBQ:
         """s_DIS, s_AMB and both accuracies, with intervals by bootstrap over templates.
 
         Raises:
-            DataError: no question names a single stereotyped group.
-            MissingCapability: the model reads none that does.
+            DataError, MissingCapability: no question names a single stereotyped group, or the model reads none that does.
         """
         dataset = data.load(self.data, "bbq")
         if all(i.target is None for i in dataset.items):
