@@ -206,7 +206,7 @@ class BBQ:
         """s_DIS, s_AMB and both accuracies, with intervals by bootstrap over templates.
 
         Raises:
-            DataError, MissingCapability: no question names a single stereotyped group, or the model reads none that does.
+            DataError, MissingCapability: no question names a single stereotyped group, or the model reads none such.
         """
         dataset = data.load(self.data, "bbq")
         if all(i.target is None for i in dataset.items):
