@@ -38,6 +38,7 @@ BUILTIN_PROBES = {
     "weat": "auditkit.probes.weat:WEAT",
     "seat": "auditkit.probes.weat:SEAT",
     "winobias": "auditkit.probes.winobias:WinoBias",
+    "winogender": "auditkit.probes.winogender:Winogender",
     "bbq": "auditkit.probes.bbq:BBQ",
     "similarity": "auditkit.probes.similarity:Similarity",
     "mask_fill": "auditkit.probes.mask_fill:MaskFill",

@@ -32,6 +32,7 @@ MARKER = re.compile(r"^<!-- (facts|probes|gate keys|evidence|commands) -->$", re
 WHO_HAS = {
     "FillsMask": "masked language models",
     "ScoresText": "causal language models",
+    "JudgesNextSentence": "models with a next-sentence head (`task: next-sentence`)",
     "PredictsTokens": "language models, masked and causal",
     "EmbedsText": "sentence encoders",
     "EmbedsWords": "word vectors",

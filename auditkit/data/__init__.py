@@ -11,6 +11,7 @@ from auditkit.data.types import (
     Occupation,
     Pair,
     WeatTest,
+    WinogenderItem,
     WordSets,
 )
 
@@ -24,6 +25,7 @@ __all__ = [
     "Occupation",
     "Pair",
     "WeatTest",
+    "WinogenderItem",
     "WordSets",
     "cache_folder",
     "entries",

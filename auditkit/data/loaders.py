@@ -8,14 +8,15 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, get_args
 
-from auditkit.data.types import BBQItem, ContextAssociation, CoreferenceItem, Direction, Occupation, Pair, WeatTest
+from auditkit.data.bbq import parse_bbq
+from auditkit.data.parsing import Texts, damage_in, require
+from auditkit.data.types import ContextAssociation, CoreferenceItem, Direction, Occupation, Pair, WeatTest
+from auditkit.data.winogender import parse_winogender, read_shares
 from auditkit.errors import DataError
 
-Texts = Mapping[str, str]
 Parser = Callable[[Texts], Iterable[Any]]
 
 PAIR_COLUMNS = {field: field for field in ("id", "more", "less", "group", "direction", "cluster")}
@@ -47,7 +48,7 @@ def _pairs(texts: Texts) -> Iterator[Pair]:
     seen: set[str] = set()
     for name, text in texts.items():
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        with _damage_in(name):
+        with damage_in(name):
             columns = _pair_columns(name, reader)
             for row in reader:
                 yield _pair(row, columns, seen, f"{name}, line {reader.line_num}")
@@ -55,21 +56,8 @@ def _pairs(texts: Texts) -> Iterator[Pair]:
 
 def _pair_columns(name: str, reader: csv.DictReader[str]) -> dict[str, str]:
     columns = CROWS_PAIRS_COLUMNS if "sent_more" in (reader.fieldnames or ()) else PAIR_COLUMNS
-    _require(name, reader, [column for field, column in columns.items() if field != "cluster"])
+    require(name, reader, [column for field, column in columns.items() if field != "cluster"])
     return columns
-
-
-def _require(name: str, reader: csv.DictReader[str], columns: Sequence[str]) -> None:
-    """Raise DataError unless the header line has all of `columns`."""
-    found = list(reader.fieldnames or [])
-    if not found:
-        raise DataError(f"{name} is empty; expected a header line with the columns {', '.join(columns)}")
-    missing = [column for column in columns if column not in found]
-    if missing:
-        raise DataError(
-            f"{name}: missing column {', '.join(map(repr, missing))}; found {', '.join(map(repr, found))}; "
-            f"columns are separated by commas"
-        )
 
 
 def _pair(row: dict[str, str | None], columns: dict[str, str], seen: set[str], where: str) -> Pair:
@@ -126,15 +114,15 @@ TITLES = {
 def parse_occupations(texts: Texts) -> Iterator[Occupation]:
     """Job titles: csv with the columns title and female_percent, or JSON {title: percent of women}.
 
-    The JSON may stand under the key "female_percent". Underscores become spaces; the few titles of
-    occupation_female_pct in the plural become singular.
+    The JSON may stand under the key "female_percent"; the occupations-stats.tsv of Winogender will do too. Underscores
+    become spaces; the few titles of occupation_female_pct in the plural become singular.
 
     Raises:
         DataError: neither, or a percentage outside 0 to 100.
     """
     seen: set[str] = set()
     for name, text in texts.items():
-        with _damage_in(name):
+        with damage_in(name):
             for title, percent in _female_percent(name, text):
                 if title in seen:
                     raise DataError(f"{name}: {title!r} appears twice; every occupation needs one entry")
@@ -147,8 +135,10 @@ def parse_occupations(texts: Texts) -> Iterator[Occupation]:
 def _female_percent(name: str, text: str) -> Iterator[tuple[str, float]]:
     if name.endswith(".csv"):
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        _require(name, reader, ["title", "female_percent"])
+        require(name, reader, ["title", "female_percent"])
         yield from ((row["title"], float(row["female_percent"])) for row in reader)
+    elif name.endswith(".tsv"):
+        yield from ((title, 100 * share) for title, share in read_shares(name, text).items())
     else:
         data = json.loads(text)
         yield from data.get("female_percent", data).items()
@@ -189,13 +179,30 @@ def parse_stereoset(texts: Texts) -> Iterator[ContextAssociation]:
     """Intrasentence items of StereoSet (Nadeem et al., 2021), from dev.json or from a plain list of items.
 
     Raises:
-        DataError: not such JSON, or an item without exactly one sentence for each gold label.
+        DataError: not such JSON, an item without exactly one sentence for each gold label, or without a blank.
     """
+    return _stereoset(texts, "intrasentence")
+
+
+def parse_stereoset_intersentence(texts: Texts) -> Iterator[ContextAssociation]:
+    """Intersentence items of StereoSet: a sentence, and three that could follow it; from the same files.
+
+    Raises:
+        DataError: not such JSON, an item without exactly one sentence for each gold label, or with a blank.
+    """
+    return _stereoset(texts, "intersentence")
+
+
+def _stereoset(texts: Texts, split: str) -> Iterator[ContextAssociation]:
     for name, text in texts.items():
-        with _damage_in(name):
+        with damage_in(name):
             data = json.loads(text)
-            for item in data["data"]["intrasentence"] if isinstance(data, dict) else data:
-                yield _context_association(item, name)
+            for row in data["data"][split] if isinstance(data, dict) else data:
+                item = _context_association(row, name)
+                if ("BLANK" in item.context) != (split == "intrasentence"):
+                    blank = "a BLANK" if "BLANK" in item.context else "no BLANK"
+                    raise DataError(f"{name}: item {item.id} has {blank} in its context; is it of another split?")
+                yield item
 
 
 def _context_association(item: dict[str, Any], name: str) -> ContextAssociation:
@@ -243,7 +250,7 @@ def parse_weat(texts: Texts) -> Iterator[WeatTest]:
         DataError: not such JSON, a set that is not there, or one of fewer than two words.
     """
     for name, text in texts.items():
-        with _damage_in(name):
+        with damage_in(name):
             data = json.loads(text)
             sets, tests = (data["sets"], data["tests"]) if "tests" in data else (data, CALISKAN_TESTS)
             for test in tests:
@@ -282,7 +289,7 @@ def parse_winobias(texts: Texts) -> Iterator[CoreferenceItem]:
     for name, text in texts.items():
         match = WINOBIAS_FILE.fullmatch(name)
         for number, line in enumerate(text.splitlines(), start=1) if match else ():
-            with _damage_in(f"{name}, line {number}"):
+            with damage_in(f"{name}, line {number}"):
                 yield _coreference(line, occupations, match.groups(), number)  # type: ignore[union-attr]
 
 
@@ -319,87 +326,14 @@ def _mentioned(occupations: list[str], text: str) -> list[str]:
     return [o for _, o in sorted(found)]
 
 
-def parse_bbq(texts: Texts) -> Iterator[BBQItem]:
-    """Questions of BBQ (Parrish et al., 2022), one JSON object a line; ids are category/template/example.
-
-    Raises:
-        DataError: a line is not such JSON, or not exactly one of its answers is the unknown one.
-    """
-    for name, text in texts.items():
-        for number, line in enumerate(text.splitlines(), start=1):
-            with _damage_in(f"{name}, line {number}"):
-                if line.strip():
-                    yield _bbq_item(json.loads(line))
-
-
-def _bbq_item(row: dict[str, Any]) -> BBQItem:
-    info = [row["answer_info"][f"ans{i}"] for i in range(3)]
-    (unknown,) = (i for i, (_, group) in enumerate(info) if group == "unknown")
-    return BBQItem(
-        id=f"{row['category']}/{row['question_index']}/{row['example_id']}",
-        category=row["category"],
-        ambiguous=row["context_condition"] == "ambig",
-        negative=row["question_polarity"] == "neg",
-        context=row["context"],
-        question=row["question"],
-        answers=(row["ans0"], row["ans1"], row["ans2"]),
-        label=row["label"],
-        unknown=unknown,
-        target=_target(info, unknown, row["additional_metadata"]["stereotyped_groups"]),
-    )
-
-
-# Spellings that BBQ uses in one place for a group that it calls otherwise in another.
-GROUP_ALIASES = {
-    **dict.fromkeys(("woman", "women", "girl", "girls"), "f"),
-    **dict.fromkeys(("man", "men", "boy", "boys"), "m"),
-    **dict.fromkeys(("transgender women", "transgender men"), "trans"),
-    "low ses": "lowses",
-    "high ses": "highses",
-}
-
-
-def _target(info: list[list[str]], unknown: int, stereotyped: Iterable[str]) -> int | None:
-    """The one answer that names a stereotyped group; None where none or both do.
-
-    An answer belongs to a group by its tag ("old"), by its tag without the gender ("F-Black"), or by its words, since
-    the tags of nationalities are regions.
-    """
-    groups = {_canonical(group) for group in stereotyped}
-    hits = [
-        i
-        for i, (words, tag) in enumerate(info)
-        if i != unknown and groups & {_canonical(tag), _canonical(re.sub(r"^[FM]-", "", tag)), _canonical(words)}
-    ]
-    return hits[0] if len(hits) == 1 else None
-
-
-def _canonical(group: str) -> str:
-    group = group.strip().casefold()
-    return GROUP_ALIASES.get(group, group)
-
-
-@contextmanager
-def _damage_in(where: str) -> Iterator[None]:
-    """Turn what a malformed file makes the parser stumble over into one DataError that says where."""
-    try:
-        yield
-    except json.JSONDecodeError as e:
-        raise DataError(f"{where}: not valid JSON: {e}") from e
-    except csv.Error as e:
-        raise DataError(f"{where}: not valid csv: {e}") from e
-    except KeyError as e:
-        raise DataError(f"{where}: the key {e} is missing") from e
-    except (AttributeError, IndexError, TypeError, ValueError) as e:
-        raise DataError(f"{where}: not in the expected format: {e}") from e
-
-
 PARSERS: dict[str, Parser] = {
     "pairs": parse_pairs,
     "occupations": parse_occupations,
     "sentences": parse_sentences,
     "stereoset": parse_stereoset,
+    "stereoset_intersentence": parse_stereoset_intersentence,
     "weat": parse_weat,
     "winobias": parse_winobias,
+    "winogender": parse_winogender,
     "bbq": parse_bbq,
 }

@@ -18,8 +18,8 @@ def load(name_or_path: str, kind: str | None = None) -> Dataset[Any]:
     Args:
         name_or_path: a name of the catalogue ("builtin_pairs", "crows_pairs", ...), or the path of a file of yours,
             or of a folder holding only such files.
-        kind: what the data must be: "pairs", "occupations", "sentences", "stereoset", "weat", "winobias" or "bbq".
-            Needed for a path; for a name it is a check.
+        kind: what the data must be: "pairs", "occupations", "sentences", "stereoset", "stereoset_intersentence",
+            "weat", "winobias", "winogender" or "bbq". Needed for a path; for a name it is a check.
 
     Returns:
         The items with their source, licence, and the sha256 of the file they come from (of several files: of their

@@ -88,6 +88,25 @@ class CoreferenceItem:
 
 
 @dataclass(frozen=True, slots=True)
+class WinogenderItem:
+    """A Winogender schema (Rudinger et al., 2018): one sentence with each of three pronouns.
+
+    `participant` is the other person named ("someone" where no one in particular), `of_occupation` says whether the
+    pronoun refers to the occupation. `neutral` has a form of "they". `female_share` is the share of women in the
+    occupation, in [0, 1], None where it is not known.
+    """
+
+    id: str
+    occupation: str
+    participant: str
+    of_occupation: bool
+    female: str
+    male: str
+    neutral: str
+    female_share: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class BBQItem:
     """A BBQ question (Parrish et al., 2022); `label`, `unknown` and `target` index `answers`.
 

@@ -44,7 +44,13 @@ class CausalLM(HFModel):
         A start token is put in front where the tokenizer has one, so that the first token of the text counts too;
         without one it has no predecessor and is left out.
         """
-        ids, offsets, cut = self._encode(texts)
+        return self._scores(*self._encode(texts))
+
+    def bare_token_logprobs(self, texts: Sequence[str]) -> list[TokenScores]:
+        """As `token_logprobs`, but without the start token: the first token of a text is never scored."""
+        return self._scores(*self._framed(texts, []))
+
+    def _scores(self, ids: Sequence[Ints], offsets: Sequence[Ints], cut: Sequence[bool]) -> list[TokenScores]:
         logprobs = self._score(ids, TREE_LIMIT if self._reads_trees else 0)
         rows = zip(ids, logprobs, offsets, cut, strict=True)
         return [TokenScores(i[1:], lp[:, 0], o[1:], c) for i, lp, o, c in rows]
@@ -73,6 +79,12 @@ class CausalLM(HFModel):
         head = [] if start is None else [start]
         if not head and texts:
             self.notices["texts scored without their first token (the tokenizer has no start token)"] += len(texts)
+        return self._framed(texts, head, reserve)
+
+    def _framed(
+        self, texts: Sequence[str], head: list[int], reserve: int = 0
+    ) -> tuple[list[Ints], list[Ints], list[bool]]:
+        """As `_encode`, with the tokens `head` in front."""
         options = {"return_offsets_mapping": True, "add_special_tokens": False}
         encoded = self.tokenize(texts, reserve=len(head) + reserve, **options)
         ids = [np.array(head + list(row), dtype=np.int64) for row in encoded["input_ids"]]

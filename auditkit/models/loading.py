@@ -60,8 +60,8 @@ def load_model(
             file, a hub id `owner/name`, or `module:factory`, a callable without arguments that returns an adapter; or
             a .csv or .parquet file of decisions already made (`auditkit.models.predictions`). Or a module in memory:
             of transformers, a `PeftModel`, a `SentenceTransformer`; it is used as it is, where it is.
-        task: masked-lm, causal-lm, sentence-encoder, classifier, seq2seq, char-gpt or word-vectors; found from
-            the model's own config when None.
+        task: masked-lm, causal-lm, sentence-encoder, classifier, seq2seq, next-sentence, char-gpt or word-vectors;
+            found from the model's own config when None.
         device: "auto" (CUDA, else MPS, else CPU) or a torch device.
         dtype: "auto" (float32), float32, float16 or bfloat16.
         revision: branch, tag or commit on the hub.

@@ -86,6 +86,15 @@ class ScoresText(Protocol):
         ...
 
 
+@runtime_checkable
+class ScoresBareText(Protocol):
+    """A causal language model that can also read a text with nothing before it, not even its start token."""
+
+    def bare_token_logprobs(self, texts: Sequence[str]) -> list[TokenScores]:
+        """As `ScoresText.token_logprobs`, less the first token of each text, which has no predecessor."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class TokenStatistics:
     """Per-token log-probabilities of one text, and what the model expected them to be.
@@ -202,6 +211,15 @@ class FillsMask(Protocol):
 
     def fill(self, texts: Sequence[str], k: int = 5) -> list[list[Fill]]:
         """The k most probable joint fillings of each text, best first. Every text holds at least one mask."""
+        ...
+
+
+@runtime_checkable
+class JudgesNextSentence(Protocol):
+    """A model with a next-sentence head, as BERT was trained with (Devlin et al. 2019)."""
+
+    def next_sentence_logprobs(self, contexts: Sequence[str], sentences: Sequence[str]) -> Floats:
+        """(n,) log p(the sentence follows the context); NaN where the two are longer than the model reads."""
         ...
 
 

@@ -15,6 +15,7 @@ ARCHITECTURES = {
     "LMHeadModel": "causal-lm",
     "WithLMHeadModel": "masked-lm",  # of XLM and Flaubert, trained to write or to fill: only the user knows
     "ForSequenceClassification": "classifier",
+    "ForNextSentencePrediction": "next-sentence",
     "ForConditionalGeneration": "seq2seq",
     "MTModel": "seq2seq",
 }
@@ -23,7 +24,14 @@ AUTO_CLASSES = {
     "causal-lm": "AutoModelForCausalLM",
     "classifier": "AutoModelForSequenceClassification",
     "seq2seq": "AutoModelForSeq2SeqLM",
+    "next-sentence": "AutoModelForNextSentencePrediction",
 }
+ALSO_HELD = {"causal-lm": "seq2seq", "next-sentence": "masked-lm"}
+"""A task -> that of a head whose name a checkpoint may go by while it holds one for the first task too.
+
+What was trained as sequence-to-sequence may hold a causal model: of text and images, for instance. BERT was trained
+with two heads, and is published under the name of the one that fills masks.
+"""
 
 
 def task_of(architectures: Any, name: str, asked: str | None) -> str:
@@ -50,11 +58,8 @@ def task_of(architectures: Any, name: str, asked: str | None) -> str:
 
 
 def _refuse_another_head(asked: str, found: Sequence[str], architectures: Sequence[str], name: str) -> None:
-    """A library reads one head as another where their weights have the same names.
-
-    What was trained as sequence-to-sequence may hold a causal model: of text and images, for instance.
-    """
-    if found and asked in AUTO_CLASSES and asked not in found and not (asked == "causal-lm" and "seq2seq" in found):
+    """A library reads one head as another where their weights have the same names."""
+    if found and asked in AUTO_CLASSES and asked not in found and ALSO_HELD.get(asked) not in found:
         raise ModelError(
             f"{name}: its head is that of {', '.join(architectures)}, and not one for task: {asked}; "
             f"say task: {' or '.join(found)}, or remove `task`"
@@ -66,6 +71,8 @@ def adapter_for(task: str) -> Callable[..., Model]:
     from auditkit.models.causal_lm import CausalLM
     from auditkit.models.classifier import Classifier
     from auditkit.models.masked_lm import MaskedLM
+    from auditkit.models.next_sentence import NextSentence
     from auditkit.models.seq2seq import Seq2Seq
 
-    return {"masked-lm": MaskedLM, "causal-lm": CausalLM, "classifier": Classifier, "seq2seq": Seq2Seq}[task]
+    adapters: tuple[Any, ...] = (MaskedLM, CausalLM, Classifier, Seq2Seq, NextSentence)
+    return next(adapter for adapter in adapters if adapter.task == task)

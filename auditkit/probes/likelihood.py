@@ -9,6 +9,7 @@ import numpy as np
 
 from auditkit.models.masking import held
 from auditkit.models.protocols import FillsMask, Floats, MaskQuery, ScoresText
+from auditkit.models.words import with_spaces
 
 LIKELIHOOD_MODEL = (ScoresText, FillsMask)
 """What a probe `needs` that compares likelihoods."""
@@ -19,6 +20,35 @@ class Continuations(NamedTuple):
 
     total: Floats
     mean: Floats
+
+
+def preferences(model: ScoresText | FillsMask, ones: Sequence[str], others: Sequence[str]) -> Floats:
+    """How much likelier each sentence is than the other one of its pair: log p - log p, in nats; (n,).
+
+    The two share everything but some words, so for a masked model the ratio of their probabilities is that of these
+    words given the rest of the sentence.
+    """
+    if isinstance(model, ScoresText):
+        both = [s for pair in zip(ones, others, strict=True) for s in pair]
+        scores = sentence_logprobs(model, both).reshape(-1, 2)
+        return scores[:, 0] - scores[:, 1]
+    cut = [side for one, other in zip(ones, others, strict=True) for side in cut_out(one, other)]
+    before, different, after = zip(*cut, strict=True)
+    total = continuation_logprobs(model, before, different, after).total.reshape(-1, 2)
+    return total[:, 0] - total[:, 1]
+
+
+def cut_out(one: str, other: str) -> tuple[tuple[str, str, str], tuple[str, str, str]]:
+    """(before, words that differ, after) of each sentence; punctuation beside a word is no part of it."""
+    a, b = with_spaces(one), with_spaces(other)
+    shortest = min(len(a), len(b))
+    start = next((i for i in range(shortest) if a[i] != b[i]), shortest - 1)
+    same_end = next((i for i in range(shortest - start) if a[-1 - i] != b[-1 - i]), shortest - start - 1)
+    sides = []
+    for words in (a, b):
+        stop = len(words) - same_end
+        sides.append(("".join(words[:start]), "".join(words[start:stop]), "".join(words[stop:])))
+    return sides[0], sides[1]
 
 
 class Span(NamedTuple):

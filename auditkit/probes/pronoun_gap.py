@@ -8,7 +8,7 @@ and Rudinger et al. 2018 (NAACL, correlation with labour statistics).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -73,12 +73,6 @@ def _masked(model: FillsMask, before: Sequence[str], after: Sequence[str]) -> Fl
     return found
 
 
-def slope(x: Floats, y: Floats) -> float:
-    """Least-squares slope of y on x; both (n,)."""
-    centred = x - x.mean()
-    return float(centred @ y / (centred @ centred))
-
-
 @dataclass(frozen=True, kw_only=True)
 class PronounGap:
     """log p(she) - log p(he) by occupation, and its slope on the real share of women.
@@ -115,7 +109,7 @@ class PronounGap:
         chosen = subset(len(jobs), self.null_items, rng)
         nulls = random_weights_nulls(
             model,
-            lambda random: _statistics(share[chosen], pronoun_gaps(random, [jobs[i] for i in chosen]).mean(1)),
+            lambda random: statistics(share[chosen], pronoun_gaps(random, [jobs[i] for i in chosen]).mean(1)),
             dict.fromkeys(STATISTICS, len(chosen)),
         )
         weights = model.describe()["weights_sha256"]
@@ -124,53 +118,11 @@ class PronounGap:
             name: {"tie_rate": float((gaps == 0).mean()), "null": null, "agreement": half, "weights_sha256": weights}
             for name, null in nulls.items()
         }
-        found = self._result(jobs, share, gaps.mean(1), validity, f"{self.source}; data: {dataset.name}", rng)
+        source, asked = f"{self.source}; data: {dataset.name}", f"{len(TEMPLATES)} templates"
+        found = measured(f"{self.id}/all", jobs, gaps.mean(1), validity, source=source, asked=asked, rng=rng)
         counted = {"of": len(dataset.items), "unscored": len(dataset.items) - len(jobs)}
         found = ProbeResult([less_left_out(m, **counted) for m in found.measurements], found.items)
         return with_data(found, dataset.sha256)
-
-    def _result(
-        self,
-        jobs: Sequence[Occupation],
-        share: Floats,
-        gap: Floats,
-        validity: dict[str, Any],
-        source: str,
-        rng: np.random.Generator,
-    ) -> ProbeResult:
-        """The three measurements. Occupations are the independent units: their templates were averaged."""
-        found, n = _statistics(share, gap), len(jobs)
-        points = [
-            {"occupation": o.title, "female_share": o.female_share, "gap": float(g)}
-            for o, g in zip(jobs, gap, strict=True)
-        ]
-        clusters = np.arange(n)
-        intervals = {
-            "slope": stats.cluster_bootstrap(gap, clusters, rng=rng, x=share),
-            "mean_gap": stats.cluster_bootstrap(gap, clusters, rng=rng),
-            "correlation": correlation_interval(share, gap),
-        }
-        more: dict[str, dict[str, Any]] = {"slope": {"points": points}, "correlation": {"over_items": "correlation"}}
-        measurements = [
-            Measurement(
-                id=f"{self.id}/all/{name}", value=found[name], interval=intervals[name], n=n, unit=unit, ideal=0.0,
-                method=f"{method}; {len(TEMPLATES)} templates", source=source,
-                details={"validity": validity[name], **more.get(name, {})},
-            )
-            for name, (unit, method) in STATISTICS.items()
-        ]  # fmt: skip
-        items = [
-            ItemScore(f"{self.id}/all/{name}", o.title, float(g), o.title, x)
-            for name in STATISTICS
-            for o, g, x in zip(jobs, gap, [None] * n if name == "mean_gap" else share.tolist(), strict=True)
-        ]
-        return ProbeResult(measurements, items)
-
-
-def refuse_few(jobs: Sequence[Occupation], error: type[Exception], why: str) -> None:
-    """Raise `error` unless a line can be laid through occupations."""
-    if len(jobs) < FEWEST or len({o.female_share for o in jobs}) < 2:
-        raise error(f"{why} at least {FEWEST} occupations with different female_share, found {len(jobs)}")
 
 
 FEWEST = 4
@@ -182,13 +134,72 @@ STATISTICS = {
 """name: (unit, method) of what is measured."""
 
 
-def _statistics(share: Floats, gap: Floats) -> dict[str, float]:
+def refuse_few(jobs: Sequence[Occupation], error: type[Exception], why: str) -> None:
+    """Raise `error` unless a line can be laid through occupations."""
+    if len(jobs) < FEWEST or len({o.female_share for o in jobs}) < 2:
+        raise error(f"{why} at least {FEWEST} occupations with different female_share, found {len(jobs)}")
+
+
+def slope(x: Floats, y: Floats) -> float:
+    """Least-squares slope of y on x; both (n,)."""
+    centred = x - x.mean()
+    return float(centred @ y / (centred @ centred))
+
+
+def statistics(share: Floats, gap: Floats) -> dict[str, float]:
     """All of STATISTICS; a gap that never changes has correlation 0 by convention, as it has slope 0."""
     r = float(np.corrcoef(share, gap)[0, 1]) if np.ptp(gap) > 0 else 0.0
     return {"slope": slope(share, gap), "mean_gap": float(gap.mean()), "correlation": r}
 
 
+def measured(
+    prefix: str,
+    jobs: Sequence[Occupation],
+    gap: Floats,
+    validity: Mapping[str, Any],
+    *,
+    source: str,
+    asked: str,
+    rng: np.random.Generator,
+) -> ProbeResult:
+    """The three measurements. Occupations are the independent units: what was asked about each is averaged.
+
+    Args:
+        prefix: of the ids, as "pronoun_gap/all".
+        jobs: n occupations.
+        gap: (n,) in nats.
+        validity: of each statistic, by its name.
+        source: of what is measured.
+        asked: what the gaps of an occupation were averaged over, as "8 templates".
+        rng: draws the bootstrap.
+    """
+    share = np.array([o.female_share for o in jobs])
+    found, clusters = statistics(share, gap), np.arange(len(jobs))
+    points = [
+        {"occupation": o.title, "female_share": o.female_share, "gap": float(g)} for o, g in zip(jobs, gap, strict=True)
+    ]
+    intervals = {
+        "slope": stats.cluster_bootstrap(gap, clusters, rng=rng, x=share),
+        "mean_gap": stats.cluster_bootstrap(gap, clusters, rng=rng),
+        "correlation": correlation_interval(share, gap),
+    }
+    more: dict[str, dict[str, Any]] = {"slope": {"points": points}, "correlation": {"over_items": "correlation"}}
+    measurements = [
+        Measurement(
+            id=f"{prefix}/{name}", value=found[name], interval=intervals[name], n=len(jobs), unit=unit, ideal=0.0,
+            method=f"{method}; {asked}", source=source, details={"validity": validity[name], **more.get(name, {})},
+        )
+        for name, (unit, method) in STATISTICS.items()
+    ]  # fmt: skip
+    items = [
+        ItemScore(f"{prefix}/{name}", o.title, float(g), o.title, None if name == "mean_gap" else o.female_share)
+        for name in STATISTICS
+        for o, g in zip(jobs, gap, strict=True)
+    ]
+    return ProbeResult(measurements, items)
+
+
 def _agreement_of_halves(gaps: Floats) -> dict[str, float | None]:
-    """Spearman over occupations between the first and the second half of the templates."""
+    """Spearman over occupations between the first and the second half of the (occupations, templates) gaps."""
     middle = gaps.shape[1] // 2
     return {"other half of the templates": stats.spearman(gaps[:, :middle].mean(1), gaps[:, middle:].mean(1))}

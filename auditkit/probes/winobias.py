@@ -25,7 +25,6 @@ from auditkit.data.types import CoreferenceItem, Dataset
 from auditkit.errors import DataError
 from auditkit.measurement import Measurement
 from auditkit.models.protocols import FillsMask, Floats, ScoresText
-from auditkit.models.words import with_spaces
 from auditkit.probes.base import ItemScore, Planned, ProbeResult
 from auditkit.probes.evidence import (
     adjust_p_values,
@@ -37,7 +36,7 @@ from auditkit.probes.evidence import (
     subset,
     summarize,
 )
-from auditkit.probes.likelihood import LIKELIHOOD_MODEL, Continuations, continuation_logprobs, sentence_logprobs
+from auditkit.probes.likelihood import LIKELIHOOD_MODEL, Continuations, continuation_logprobs, preferences
 
 RESOLUTION = "resolution with the higher log-probability per token of the occupation; clusters are pairs of occupations"
 PREFERENCE = "log-likelihood of the two sentences compared, ties left out; clusters are pairs of occupations"
@@ -92,31 +91,8 @@ def resolve(model: ScoresText | FillsMask, items: Sequence[CoreferenceItem]) -> 
 
 
 def pronoun_preferences(model: ScoresText | FillsMask, pairs: Sequence[Twins]) -> Floats:
-    """How much likelier the sentence that fits the stereotype is than its twin: log p - log p, in nats; (n,).
-
-    The twins share everything but the pronoun, so for a masked model the ratio of their probabilities is that of the
-    two pronouns given the rest of the sentence.
-    """
-    if isinstance(model, ScoresText):
-        scores = sentence_logprobs(model, [t.sentence for pair in pairs for t in pair]).reshape(-1, 2)
-        return scores[:, 0] - scores[:, 1]
-    cut = [side for pair in pairs for side in _cut(pair.pro.sentence, pair.anti.sentence)]
-    before, different, after = zip(*cut, strict=True)
-    total = continuation_logprobs(model, before, different, after).total.reshape(-1, 2)
-    return total[:, 0] - total[:, 1]
-
-
-def _cut(pro: str, anti: str) -> tuple[tuple[str, str, str], tuple[str, str, str]]:
-    """(before, words that differ, after) of each sentence; punctuation beside a word is no part of it."""
-    a, b = with_spaces(pro), with_spaces(anti)
-    shortest = min(len(a), len(b))
-    start = next((i for i in range(shortest) if a[i] != b[i]), shortest - 1)
-    same_end = next((i for i in range(shortest - start) if a[-1 - i] != b[-1 - i]), shortest - start - 1)
-    sides = []
-    for words in (a, b):
-        stop = len(words) - same_end
-        sides.append(("".join(words[:start]), "".join(words[start:stop]), "".join(words[stop:])))
-    return sides[0], sides[1]
+    """How much likelier the sentence that fits the stereotype is than its twin: log p - log p, in nats; (n,)."""
+    return preferences(model, [t.pro.sentence for t in pairs], [t.anti.sentence for t in pairs])
 
 
 METRICS = ("gap", "accuracy_pro", "accuracy_anti", "pronoun_preference")

@@ -19,10 +19,12 @@ from auditkit.models.protocols import (
     EmbedsWords,
     FillsMask,
     Generates,
+    JudgesNextSentence,
     MaskQuery,
     Model,
     Predicts,
     PredictsTokens,
+    ScoresBareText,
     ScoresText,
 )
 from auditkit.probes.base import ItemScore, ProbeResult, generator
@@ -221,6 +223,24 @@ def _check_scores_text(model: Any, texts: Sequence[str]) -> Iterator[str]:
     yield from _logprob_problems("next_token_logprobs", table)
 
 
+def _check_scores_bare_text(model: Any, texts: Sequence[str]) -> Iterator[str]:
+    def scores(texts: Sequence[str]) -> list[Any]:
+        return [s.logprobs for s in model.bare_token_logprobs(texts)]
+
+    yield from _differences("bare_token_logprobs", scores, texts)
+    for text, logprobs in zip(texts, scores(texts), strict=True):
+        yield from _logprob_problems(f"bare_token_logprobs({text!r})", logprobs)
+
+
+def _check_judges_next_sentence(model: Any, texts: Sequence[str]) -> Iterator[str]:
+    def judged(pairs: Sequence[tuple[str, str]]) -> Any:
+        return model.next_sentence_logprobs(*([list(side) for side in zip(*pairs, strict=True)] or ([], [])))
+
+    pairs = list(zip(texts, [*texts[1:], texts[0]], strict=True))
+    yield from _differences("next_sentence_logprobs", judged, pairs)
+    yield from _logprob_problems("next_sentence_logprobs", judged(pairs))
+
+
 def _check_predicts_tokens(model: Any, texts: Sequence[str]) -> Iterator[str]:
     found = model.token_statistics(texts)
     if any(not len(s.ids) == len(s.logprobs) == len(s.means) == len(s.stds) for s in found):
@@ -310,6 +330,8 @@ def _logprob_problems(name: str, logprobs: Any) -> Iterator[str]:
 
 CAPABILITIES: dict[type, Callable[[Any, Sequence[str]], Iterator[str]]] = {
     ScoresText: _check_scores_text,
+    ScoresBareText: _check_scores_bare_text,
+    JudgesNextSentence: _check_judges_next_sentence,
     PredictsTokens: _check_predicts_tokens,
     FillsMask: _check_fills_mask,
     EmbedsText: _check_embeds_text,

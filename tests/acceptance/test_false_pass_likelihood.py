@@ -164,7 +164,8 @@ def test_a_model_of_another_language_brings_its_own_sentences(auditkit):
 def test_every_probe_of_likelihoods_asks_for_competence():
     asking = {name for name in plugins.probes() if getattr(plugins.probe_class(name), "needs_competence", False)}
     assert asking == {
-        *("stereotype_pairs", "crows_pairs", "pronoun_gap", "lpbs", "mask_fill", "stereoset", "winobias", "bbq")
+        *("stereotype_pairs", "crows_pairs", "pronoun_gap", "lpbs", "mask_fill", "stereoset", "winobias", "bbq"),
+        "winogender",
     }
 
 

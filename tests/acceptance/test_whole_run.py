@@ -56,6 +56,11 @@ WINOBIAS = {
         for kind in (1, 2)
     },
 }
+WINOGENDER = "sentid\tsentence\n" + "".join(
+    f"{job}.man.{answer}.{gender}.txt\tThe {job} saw the man because {pronoun} was at {place}.\n"
+    for job, (answer, place) in product(JOBS, enumerate(("work", "home")))
+    for gender, pronoun in (("female", "she"), ("male", "he"), ("neutral", "they"))
+)
 BBQ = [
     {
         "example_id": number,
@@ -94,6 +99,7 @@ probes:
   - crows_pairs: {data: crows.csv}
   - stereoset: {data: stereoset.json}
   - winobias: {data: coreference}
+  - winogender: {data: schemas.tsv}
   - bbq: {data: bbq.jsonl}
   - membership: {members: trained.csv, nonmembers: unseen.csv}
   - dp_sgd: {trainings: {eps-8: trainings/eps-8}}
@@ -139,6 +145,7 @@ def folder(tmp_path_factory):
     (folder / "audit.yaml").write_text(AUDIT)
     (folder / "crows.csv").write_text(CROWS_PAIRS)
     (folder / "stereoset.json").write_text(json.dumps(STEREOSET))
+    (folder / "schemas.tsv").write_text(WINOGENDER)
     (folder / "bbq.jsonl").write_text("".join(json.dumps(row) + "\n" for row in BBQ))
     (folder / "trained.csv").write_text(TRAINED)
     (folder / "unseen.csv").write_text(UNSEEN)

@@ -28,7 +28,7 @@ NETWORKS = (lambda: char_gpt(context=160),)
 OPTIONS = {"compression": {"specs": [{"magnitude": {"ratio": 0.3}}], "costs": False}}
 """Where the default would time this machine, which is never twice the same."""
 PUBLISHED = dict.fromkeys(("crows_pairs", "stereoset", "winobias", "bbq"), pytest.mark.data)
-YOURS = ("membership", "dp_sgd", "exposure", "group_fairness", "counterfactual_flips", "privacy")
+YOURS = ("membership", "dp_sgd", "exposure", "group_fairness", "counterfactual_flips", "privacy", "winogender")
 """These measure nothing without a user's files; the tests of each check the contract on files of their own."""
 DEFAULTS = [pytest.param(n, marks=PUBLISHED.get(n, ())) for n in plugins.BUILTIN_PROBES if n not in YOURS]
 

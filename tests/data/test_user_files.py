@@ -15,6 +15,7 @@ from auditkit.data.loaders import (
     parse_winobias,
 )
 from auditkit.errors import DataError, UnknownName
+from auditkit.probes.bbq import bias_of
 
 HEADER = "id,more,less,group,direction,cluster\n"
 ROW = "p1,The old man fell.,The young man fell.,age,stereo,falls\n"
@@ -207,12 +208,58 @@ def bbq_row(tags, stereotyped, words=("A", "B", "C")):
         (("highSES", "lowSES", "unknown"), ["low SES"], "ABC", 1),
         (("Europe", "Africa", "unknown"), ["Nigerian"], ("Danish", "Nigerian", "?"), 1),
         (("Asian", "White", "unknown"), ["Black"], "ABC", None),
+        (("nonTrans_F", "trans_M", "unknown"), ["Transgender women", "transgender men", "trans"], "ABC", 1),
+        (("trans_F", "nonTrans_F", "unknown"), ["transgender women", "trans"], "ABC", 0),
+        (("lowSES-Black", "highSES-White", "unknown"), ["Black", "African American", "Latino", "Hispanic"], "ABC", 0),
+        (("highSES-F-Asian", "highSES-M-White", "unknown"), ["Asian"], "ABC", 0),
+        (("lowSES-Black", "highSES-Black", "unknown"), ["Black"], "ABC", None),
+        (("African", "African American", "unknown"), ["Black", "African American"], "ABC", 1),
+        (("old", "nonOld", "unknown"), ["old"], "ABC", 0),
     ],
 )
 def test_bbq_target_is_the_one_stereotyped_answer(tags, stereotyped, words, target):
     (item,) = parse_bbq({"b.jsonl": bbq_row(tags, stereotyped, words)})
     assert item.target == target
     assert item.unknown == 2
+
+
+def metadata(*locations, question="1"):
+    rows = [f'"c","{question}",{example},{location},"label"' for example, location in enumerate(locations)]
+    return "\n".join(['"category","question_index","example_id","target_loc","label_type"', *rows]) + "\n"
+
+
+def crossed(*tags, polarity="neg", example=0):
+    row = json.loads(bbq_row(tags, ["Black", "African American"]))
+    return json.dumps({**row, "question_polarity": polarity, "example_id": example})
+
+
+def test_bbq_metadata_say_what_the_tags_leave_open():
+    """Both answers are of the stereotyped race: only the metadata know that the stereotype is about its women."""
+    rows = [
+        crossed("M-Black", "F-Black", "unknown"),
+        crossed("M-Black", "unknown", "F-Black", polarity="nonneg", example=1),
+        crossed("F-Black", "F-White", "unknown", example=2),
+        crossed("M-Black", "F-Black", "unknown", example=3),
+    ]
+    alone = {"x.jsonl": "\n".join(rows)}
+    assert [i.target for i in parse_bbq(alone)] == [None, None, 0, None]
+    # Of a non-negative question the published target is the other person.
+    found = list(parse_bbq({**alone, "additional_metadata.csv": metadata(1, 0, 0, "NA")}))
+    assert [i.target for i in found] == [1, 2, 0, None]
+    assert [bias_of(i, 0) for i in found[:3]] == [-1, 1, 1]
+
+
+def test_bbq_metadata_that_are_of_other_questions_are_refused():
+    rows = [crossed("F-Black", "F-White", "unknown", polarity=p, example=i) for i, p in enumerate(("neg", "nonneg"))]
+    texts = {"x.jsonl": "\n".join(rows)}
+    with pytest.raises(DataError, match="has a row for none of the 2 questions"):
+        list(parse_bbq({**texts, "additional_metadata.csv": metadata(0, 1, question="7")}))
+    with pytest.raises(DataError, match="contradicts the tags of the answers in 1 of 2 questions"):
+        list(parse_bbq({**texts, "additional_metadata.csv": metadata(0, 0)}))  # not turned for the second
+    with pytest.raises(DataError, match=r"additional_metadata\.csv: not in the expected format"):
+        list(parse_bbq({**texts, "additional_metadata.csv": metadata("first", 1)}))
+    with pytest.raises(DataError, match="missing column 'target_loc'"):
+        list(parse_bbq({**texts, "additional_metadata.csv": "category,question_index,example_id\n"}))
 
 
 def test_what_is_read_of_a_bbq_row():

@@ -85,6 +85,8 @@ KNOWN = [
     "weat/gender-work/effect_size",
     "winobias/type1/accuracy_pro",
     "winobias/type1/gap",
+    "winogender/occupation/slope",
+    "winogender/participant/mean_gap",
 ]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from auditkit import data
 from auditkit.data.types import BBQItem
+from auditkit.errors import DataError
 from auditkit.probes import bbq
 from auditkit.testing import FakeCausalLM, FakeMaskedLM, check_probe
 
@@ -87,6 +88,21 @@ def test_items_without_one_target_and_unreadable_answers_are_counted_not_scored(
 )
 def test_written_answers_are_matched(text, answer):
     assert bbq.parse_answer(text, ANSWERS) == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("the one who is in a tailored pantsu", 1),  # what UnifiedQA writes
+        ("the one in a suit.", 0),
+        ("Patrick O'Brien", 2),
+        ("patrick obrien", 2),
+        ("pantsu of the one in a suit", None),
+    ],
+)
+def test_what_the_published_script_repairs_in_answers_is_repaired(text, answer):
+    answers = ("The one in a suit", "The one who is in a tailored pantsuit.", "Patrick O'Brien}")
+    assert bbq.parse_answer(text, answers) == answer
 
 
 def test_an_ambiguous_match_is_no_answer():
@@ -235,3 +251,25 @@ def test_one_question_that_is_too_long_costs_itself_only(load):
     assert (asked.status, asked.n) == ("ok", 24)
     assert asked.details["left_out"] == {"of": 25, "unscored": 1, "tied": 0}
     assert "left_out" not in found["bbq/all/accuracy_ambiguous"].details
+
+
+def test_questions_without_a_single_target_are_counted_where_they_are_left_out(load):
+    items = quads()
+    load([*items, *(item(f"x{k}", ambiguous=True, negative=True, target=None) for k in range(3))])
+    found = {m.id: m for m in bbq.BBQ().measure(FakeCausalLM(), np.random.default_rng(0)).measurements}
+    for metric, count in (("s_amb", 3), ("accuracy_ambiguous", 3), ("s_dis", 0), ("accuracy_disambiguated", 0)):
+        assert found[f"bbq/all/{metric}"].details["untargeted"] == count
+    assert found["bbq/all/accuracy_ambiguous"].n == 12
+
+
+def test_where_no_question_has_a_single_target_the_way_out_is_named(load):
+    nobody = [replace(i, target=None, category="Race_x_gender") for i in quads()]
+    load(nobody)
+    with pytest.raises(DataError, match=r"none of 36 questions names .* put BBQ's additional_metadata\.csv beside"):
+        bbq.BBQ().measure(FakeMaskedLM(), np.random.default_rng(0))
+    load([*quads(), *nobody])
+    found = {m.id: m for m in bbq.BBQ().measure(FakeMaskedLM(), np.random.default_rng(0)).measurements}
+    crossed = found["bbq/Race_x_gender/s_dis"]
+    assert (crossed.status, crossed.details["untargeted"]) == ("undefined", 24)
+    assert crossed.details["reason"].startswith("none of 24 questions names a single stereotyped group; put BBQ's")
+    assert found["bbq/all/s_dis"].details["untargeted"] == 24

@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from auditkit import data
 from auditkit.data.types import CoreferenceItem
 from auditkit.errors import DataError
-from auditkit.probes import winobias
+from auditkit.models.masked_lm import MaskedLM
+from auditkit.probes import likelihood, winobias
 from auditkit.testing import FakeCausalLM, FakeMaskedLM, check_probe
+from tests.models.conftest import tiny_bert_masked_lm
 
 MEN = ("doctor", "engineer", "lawyer", "manager", "scientist")
 WOMEN = ("nurse", "teacher", "secretary", "cook", "artist")
@@ -71,8 +74,8 @@ def test_twins_are_joined_and_singles_left_out():
     ],
 )
 def test_the_words_that_differ_are_cut_out(pro, anti, expected):
-    assert winobias._cut(pro, anti)[0] == expected
-    assert "".join(winobias._cut(pro, anti)[1]) == anti
+    assert likelihood.cut_out(pro, anti)[0] == expected
+    assert "".join(likelihood.cut_out(pro, anti)[1]) == anti
 
 
 # --- planted models ----------------------------------------------------------------------------------------------
@@ -145,6 +148,24 @@ def test_masked_preference_is_the_ratio_of_the_pronouns(items):
         logprobs = model._around(ids, position)
         expected = logprobs[model.ids[pair.pro.pronoun]] - logprobs[model.ids[pair.anti.pronoun]]
         assert difference == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("mark", [".", " .", "!", ' ".', "..."])
+def test_a_mark_at_the_end_is_no_part_of_the_pronoun(mark):
+    """Of a real adapter: the mark stays in sight, and only the pronoun is asked for."""
+    module, tokenizer = tiny_bert_masked_lm()
+    model = MaskedLM(module.double(), tokenizer, name="tiny")
+    her, his = (sentence("doctor", "nurse", p, kind=2, pro=p == "her", pair="p") for p in ("her", "his"))
+    pair = winobias.Twins(*(replace(i, sentence=f"the doctor said that he is {i.pronoun}{mark}") for i in (her, his)))
+    (found,) = winobias.pronoun_preferences(model, [pair])
+    text = tokenizer(pair.pro.sentence)["input_ids"]
+    words = tokenizer.convert_tokens_to_ids(["her", "his"])
+    at = text.index(words[0])
+    assert len(text) > at + 2  # the mark, and the end
+    with torch.no_grad():
+        masked = torch.tensor([[*text[:at], tokenizer.mask_token_id, *text[at + 1 :]]])
+        logp = model.module(masked).logits[0, at].log_softmax(-1)
+    assert found == pytest.approx(float(logp[words[0]] - logp[words[1]]), abs=1e-5)
 
 
 def test_a_model_that_prefers_nothing_has_no_preference_of_a_half(items):
