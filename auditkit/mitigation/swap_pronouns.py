@@ -1,0 +1,347 @@
+"""Whether "her" stands before a noun phrase ("her keys"), and whether "his" does; or that nobody can tell.
+
+No parser: the verb or preposition before, and the classes of the words after (`swap_valency`), decide. The order of the
+rules is that of their certainty. What two readings of English fit ("baked her cookies") is left to the reader.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from auditkit.mitigation import swap_valency as v
+from auditkit.mitigation.swap_text import Tokens
+from auditkit.mitigation.swap_words import STOPS
+
+Role = Literal["determiner", "object", "unsure"]
+PRONOUNS = ("her", "his", "him", "hers")
+OTHER = {"her": "his", "his": "her"}
+QUOTES = "\"'\u2018\u201c\u2019\u201d"
+MONEY = re.compile(r"\s+[$\u00a3\u20ac]")
+IN_BRACKETS = re.compile(r"\s+[(\[{]\s*|\s*\.\.\.\s*|\s*\u2026\s*")
+
+
+def her_role(tokens: Tokens, i: int) -> Role:
+    """What "her" is at i: "determiner" where "his" answers to it, "object" where "him" does."""
+    if role := _by_gap(tokens, i):
+        return role
+    after = tokens.ahead(i)
+    for rule in RULES:
+        if role := rule(tokens, i, after):
+            return role
+    return "determiner"
+
+
+def his_role(tokens: Tokens, i: int) -> Role:
+    """What "his" is at i: "determiner" where "her" answers to it, "object" (a pronoun) where "hers" does."""
+    gap, after = tokens.gaps[i + 1], tokens.ahead(i, 3)
+    if _mentioned(tokens, i) or (gap[:1] in ("'", "\u2019") and gap[1:] == ""):
+        return "unsure"
+    if gap == "/" and _pronoun_at(tokens, i + 1):
+        return _role_at(tokens, i + 1)
+    if IN_BRACKETS.fullmatch(gap):
+        return "unsure"
+    if MONEY.fullmatch(gap):
+        return "determiner"
+    if after[:1] in (["or"], ["and"]) and _pronoun_at(tokens, i + 2):
+        return "object" if tokens.low[i + 2] == "his" else _role_at(tokens, i + 2)
+    if tokens.before(i) == "of" and after and (role := _double_genitive(tokens, i, after)):
+        return role
+    if after[:1] == ["will"] and tokens.before(i):
+        return "determiner"
+    if after[:1] == ["every"] and _at(after, 1) in v.EVERY:
+        return "determiner"
+    if not after or (after[0] in STOPS and not _stop_modifies(after)):
+        return "object"
+    return "object" if after[0] in v.AFTER_HIS and _ends(after) else "determiner"
+
+
+def _double_genitive(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
+    """ "A friend of his called": the verb that goes on behind "of his", or a noun that "his" determines."""
+    if after[0] in v.FINITE and _ends(after[1:]):
+        return "object"
+    pointed = tokens.before(i, 3) in v.POINTERS
+    if pointed and (_past(after[0]) or after[0].endswith("s")) and _ends(after[1:]):
+        return "object" if _past(after[0]) and tokens.before(i, 2) in v.PERSONS else "unsure"
+    return None
+
+
+def _role_at(tokens: Tokens, i: int) -> Role:
+    low = tokens.low[i]
+    return her_role(tokens, i) if low == "her" else his_role(tokens, i) if low == "his" else "object"
+
+
+def _pronoun_at(tokens: Tokens, i: int) -> bool:
+    return i < len(tokens.words) and tokens.low[i] in PRONOUNS
+
+
+def _mentioned(tokens: Tokens, i: int) -> bool:
+    """Whether it stands alone between quotation marks: the word is meant, not a person."""
+    return tokens.gaps[i][-1:] in QUOTES and tokens.gaps[i][-1:] != "" and tokens.gaps[i + 1][:1] in tuple(QUOTES)
+
+
+def _by_gap(tokens: Tokens, i: int) -> Role | None:
+    """What the signs behind it tell."""
+    gap, before = tokens.gaps[i + 1], tokens.before(i)
+    if _mentioned(tokens, i) or gap in ("'", "\u2019") or IN_BRACKETS.fullmatch(gap):
+        return "unsure" if i + 1 < len(tokens.words) or _mentioned(tokens, i) else "object"
+    if gap == "/" and _pronoun_at(tokens, i + 1):
+        return _role_at(tokens, i + 1) if tokens.low[i + 1] != "hers" else "object"
+    if MONEY.fullmatch(gap):
+        return "object" if before in v.TRANSFER | v.BENEFIT else "determiner"
+    if gap[:1].isspace() and gap[-1:] in tuple(QUOTES) and before in v.SPOKEN_TO:
+        return "object" if before in v.SPEECH else "unsure"
+    return None
+
+
+# --- rules: each gives a role, or None where it does not apply ------------------------------------------------------
+
+
+def _nothing_after(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
+    return None if after else "object"
+
+
+def _an_article_before(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
+    """ "Is it a her?" """
+    return "object" if tokens.before(i) in ("a", "another", "the") else None
+
+
+def _coordinated(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
+    """ "His or her job", "saw her and her mother"; of "her and his mother" both readings are English."""
+    if after[0] not in ("or", "and") or not _pronoun_at(tokens, i + 2):
+        return None
+    other = tokens.low[i + 2]
+    if other in ("her", "him", "hers"):
+        return "object"
+    role = his_role(tokens, i + 2)
+    return role if role != "determiner" or after[0] == "or" or i == 0 else "unsure"
+
+
+def _hyphenated(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
+    if "-" not in after[0]:
+        return None
+    sure = bool(set(after[0].split("-")) & v.PERSONS) or tokens.before(i) not in v.TRANSFER
+    complement = tokens.before(i) in v.COMPLEX and _ends(after[1:]) and after[0].split("-")[-1] not in v.PERSONS
+    return "unsure" if complement or not sure else "determiner"
+
+
+def _function_word(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
+    """No noun phrase of hers starts with a function word; a few can be something else."""
+    first, second, before = after[0], _at(after, 1), tokens.before(i)
+    if first == "will":
+        testament = not second or second in STOPS or before in v.BEFORE_A_WILL
+        return "determiner" if testament and before else "object"
+    if first == "every":
+        return "determiner" if second in v.EVERY else "object" if second in v.TIMES else "unsure"
+    if first == "might" and tokens.before(i, 2) == "all" or first == "all" and tokens.before(i) in ("it", "them"):
+        return "determiner"
+    if first == "all" and before in v.TRANSFER and not second:
+        return "unsure"
+    if first in STOPS and _stop_modifies(after):
+        return "unsure" if before in v.TRANSFER | v.COMPLEX | v.LEADING else "determiner"
+    return "object" if first in STOPS else None
+
+
+def _stop_modifies(after: Sequence[str]) -> bool:
+    """ "Her inside pocket", "her down jacket": a preposition that modifies a noun."""
+    second = _at(after, 1)
+    plain = bool(second) and second not in STOPS | v.TIMES | v.NUMBERS and not _adverb(second) and second.isalpha()
+    return after[0] in ("inside", "outside", "down", "off", "near", "then", "do", "must", "above") and plain
+
+
+def _adverbs(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
+    """Adverbs to the end of the phrase go with the verb: "knew her very well", "paid her handsomely"."""
+    first, second = after[0], _at(after, 1)
+    if first == "one" and second == "of":
+        return "object"
+    if first in ("home", "back"):
+        return "object" if tokens.before(i) in v.LEADING and _ends(after[1:]) else None
+    if first == "first":
+        return None if not _ends(after[1:]) else "unsure"
+    if first in ("only", "best", "most") and second and second not in STOPS:
+        return None
+    counted = first in v.NUMBERS | {"several", "many", "countless"} or first.isdigit()
+    if counted and second in v.TIMES and (second == "times" or _at(after, 2) in ("ago", "later", "before", "earlier", "after")):
+        return "object"
+    if counted and second in v.TIMES and tokens.before(i) in ("take", "takes", "took", "taken", "cost", "costs", "taking"):
+        return "object"
+    if tokens.before(i) in v.MEETING and first in ("last", "next", "that", "early", "late") and second in v.TIMES:
+        return "object"
+    if first in v.DAYS and (not second or second in v.TIMES or second in STOPS) and tokens.before(i) not in v.PREPOSITIONS:
+        return "object"
+    skipped = _skip_adverbs(after)
+    return "object" if skipped and _ends(after[skipped:]) and first not in ("best", "half") else None
+
+
+def _finite(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
+    """A verb that goes on behind her: "the man behind her said", "who loves her knows", "beside her sat a dog"."""
+    first, second, before = after[0], _at(after, 1), tokens.before(i)
+    if before in v.LOCATIVE and first in v.POSTURES and first != "rose":
+        return "object"
+    if before in v.LOCATIVE and _fronted(tokens, i) and _plural(first) and (_past(second) or second in v.FINITE | v.POSTURES):
+        return "unsure"
+    if first in v.FINITE | v.PRESENT and before not in v.TRANSFER | v.CAUSATIVE | v.PARTICIPLE:
+        return "object"
+    if before == "like" and first in v.LIKE_HER:
+        return "object"
+    relative = {"who", "whoever", "everyone", "everybody", "anyone", "anybody", "whatever", "what", "someone", "that"}
+    if relative & set(tokens.low[:i]) and first.endswith("s") and second in {*PRONOUNS, "it", "them", "me", "us", "you", "the", "a"}:
+        return "object"
+    if before in v.PREPOSITIONS and first.endswith("ed") and len(after) > 1 and second in STOPS:
+        return "object"
+    if relative & set(tokens.low[:i]) and first.endswith("ed") and second in {*STOPS, *PRONOUNS}:
+        return "object"
+    return None
+
+
+def _fronted(tokens: Tokens, i: int) -> bool:
+    return i < 2 or not tokens.gaps[i - 1].isspace()
+
+
+def _gerund(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
+    """ "Heard her singing", but "loved her singing"."""
+    first, before = after[0], tokens.before(i)
+    if not first.endswith("ing") or first in v.NOT_PARTICIPLES or first in v.NOT_ADVERBS:
+        return None
+    if before in v.PERCEPTION | v.COMPLEX:
+        noun_after = before in v.COMPLEX - v.PERCEPTION and not _ends(after[1:])
+        return None if noun_after else "object"
+    return "unsure" if before in ("with", "without", "is", "was", "s") else None
+
+
+def _complement(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
+    """ "Consider her intelligent", "elected her president", "had her arrested", "with her gone"."""
+    before, j = tokens.before(i), 0
+    while j < len(after) - 1 and (after[j] in v.DEGREES or _adverb(after[j])):
+        j += 1
+    word, rest = after[j], after[j + 1 :]
+    if before in v.SPOKEN_TO and tokens.title(i + 1) and before not in v.SPEECH:
+        return "object"
+    if before in ("call", "calls", "called", "calling") and word == "names":
+        return "object"
+    if before in v.NAMING and word in v.ROLES and (_ends(rest) or rest[0] == "of"):
+        return "unsure" if before.startswith("call") else "object"
+    if before == "with" and word in ("gone", "dead", "away", "done") and _ends(rest):
+        return "object"
+    if before in v.COMPLEX | {"with", "without"} and _adjective(word) and _ends(rest):
+        return "object"
+    if before in v.COMPLEX and _adjective(word) and rest[:1] and rest[0] in v.ADVERBS and _ends(rest):
+        return "object"
+    participle = word in v.IRREGULAR_PARTICIPLES or (word.endswith("ed") and len(word) > 4)
+    if before in v.PARTICIPLE | v.COMPLEX and participle and _ends(rest):
+        return "object"
+    return None
+
+
+def _infinitive(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
+    """ "Let her sleep", "helped her move"; "saw her duck" is left."""
+    before, first, second = tokens.before(i), after[0], _at(after, 1)
+    if before not in v.CAUSATIVE:
+        return None
+    if first in v.INFINITIVES:
+        return "object"
+    if first not in v.NOUNS_TOO:
+        return None
+    if second in v.INFINITIVES | v.NOUNS_TOO or (before in ("had", "have", "has", "having") and second not in PRONOUNS):
+        return "determiner"
+    if before.startswith("let"):
+        return "object"
+    listed = v.AFTER_MAKE if before.startswith("ma") else v.AFTER_HELP if before.startswith("help") else frozenset()
+    moving = first in v.MOTION and second in v.DIRECTIONS and not before.startswith(("ma", "help"))
+    return "object" if first in listed or moving or second in PRONOUNS else "unsure"
+
+
+def _second_object(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
+    """What is given, told or made: hers, or for her? "Sent her three letters", "told her mother", "baked her cookies"."""
+    before = tokens.before(i)
+    if before not in v.TRANSFER | v.BENEFIT:
+        return None
+    phrase = _phrase(after)
+    head, first, then = phrase[-1], phrase[0], _at(after, len(phrase))
+    if before in v.TRANSFER and then in v.ARTICLES and not _time_follows(after[len(phrase) :]):
+        return "determiner"
+    if first in v.QUANTIFIERS | v.NUMBERS or first.isdigit():
+        owner = head in v.PERSONS | v.OWN or before not in v.TRANSFER
+        return ("unsure" if before in v.TRANSFER else None) if owner else "object"
+    if first == "little" and head in v.MASS | v.GIFTS | {"choice", "hope", "time"}:
+        return "object" if before in v.TRANSFER else None
+    if any(w in v.PERSONS for w in phrase[:2]) or first in ("own", "entire", "whole", "old", "first", "last", "late"):
+        return "determiner"
+    if before in v.TRANSFER:
+        return _transferred(before, phrase)
+    return "unsure" if head in v.GIFTS | v.MASS | v.THINGS and first not in v.OWN and len(phrase) < 3 else None
+
+
+def _transferred(before: str, phrase: Sequence[str]) -> Role:
+    head = phrase[-1]
+    if len(phrase) == 1 and head in v.GIFTS:
+        return "object" if not (before.startswith("ask") and head == "advice") else "unsure"
+    if head in v.OWN or before.startswith(("ask", "envy", "envi", "forg", "refus", "sell", "sold", "leav", "left")):
+        return "unsure" if head in v.GIFTS or (head in v.THINGS and not before.startswith("ask")) else "determiner"
+    return "unsure" if _plural(head) or head in v.MASS | v.GIFTS or _abstract(head) else "determiner"
+
+
+RULES: tuple[Callable[[Tokens, int, Sequence[str]], Role | None], ...] = (
+    _nothing_after, _an_article_before, _coordinated, _hyphenated, _function_word, _infinitive, _gerund, _complement,
+    _adverbs, _finite, _second_object,
+)  # fmt: skip
+
+
+# --- classes of words -----------------------------------------------------------------------------------------------
+
+
+def _at(after: Sequence[str], k: int) -> str:
+    return after[k] if k < len(after) else ""
+
+
+def _ends(rest: Sequence[str]) -> bool:
+    """Whether no noun of the same phrase can follow, adverbs skipped."""
+    rest = rest[_skip_adverbs(rest) :]
+    if not rest or rest[0] in STOPS or rest[0] in PRONOUNS or rest[0] in v.DAYS:
+        return True
+    return rest[0] in ("last", "next") and _at(rest, 1) in v.TIMES
+
+
+def _skip_adverbs(rest: Sequence[str]) -> int:
+    j = 0
+    while j < len(rest) and (rest[j] in v.ADVERBS or _adverb(rest[j])):
+        j += 1
+    return j
+
+
+def _adverb(word: str) -> bool:
+    return word.endswith("ly") and word not in v.NOT_ADVERBS
+
+
+def _adjective(word: str) -> bool:
+    if word in v.ADJECTIVES:
+        return True
+    return word.endswith(v.ADJECTIVE_ENDINGS) and len(word) > 5 and word not in v.NOT_ADJECTIVES
+
+
+def _past(word: str) -> bool:
+    return word.endswith("ed") and len(word) > 4
+
+
+def _plural(word: str) -> bool:
+    if word in v.PLURALS:
+        return True
+    return word.endswith("s") and not word.endswith(("ss", "us", "is")) and word not in v.SINGULAR_S
+
+
+def _abstract(word: str) -> bool:
+    return word.endswith(("ness", "ence", "ance", "ism", "ship", "ment", "tion")) and word not in ("appointment", "apartment")
+
+
+def _phrase(after: Sequence[str]) -> Sequence[str]:
+    """The words of open classes that come first: "three long letters" of "three long letters to the paper"."""
+    end = next((k for k, w in enumerate(after) if w in STOPS), len(after))
+    while end > 1 and (_adverb(after[end - 1]) or after[end - 1] in v.ADVERBS):
+        end -= 1
+    return after[:end] or after[:1]
+
+
+def _time_follows(rest: Sequence[str]) -> bool:
+    """Whether "the next day" follows rather than a second object."""
+    return any(w in v.TIMES for w in rest[1:3])

@@ -1,0 +1,155 @@
+"""A sentence as words and gaps, and what in a text is no English prose: addresses, code, other languages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+WORD = re.compile(r"[Mm][Aa]['\u2019][Aa][Mm](?!\w)|[\w\u0300-\u036f]+")
+"""A letter keeps its combining accents; "ma'am" is one word."""
+OPENING = re.compile("\\s+[\"'\u2018\u201c*_\\[]{0,3}")
+"""What stands between a word and the next of the same phrase: white space, perhaps an opening quotation mark."""
+STARTS = frozenset(".!?:;\u2026\"\u201c\u201d\u2018([\u2014\u2013\n*#>|")
+"""After these a capital letter says nothing."""
+
+END = re.compile(
+    "[.!?\u2026]+[\"'\u2019\u201d)\\]]*\\s+(?=[\"'\u2018\u201c(\\[]*[^\\W\\d_a-z]|[\"'\u2018\u201c(\\[]*\\d)|\n[ \t]*\n\\s*"
+)
+ABBREVIATION = re.compile(r"(?:^|\W)(?:Mrs?|Ms|Dr|Prof|St|Ste|Sgt|Capt|Gen|Col|Lt|Rev|Hon|Jr|Sr|vs|No|[A-Z])\.\s+$")
+
+NOT_PROSE = re.compile(
+    r"""
+    ```.*?```|`[^`\n]+`                                                   # code between back ticks
+    |\b\w+://[^\s<>"]+|\bwww\.[^\s<>"]+                                   # an address of a page
+    |[\w.+-]+@[\w-]+\.[\w.-]+                                             # of a mail box
+    |(?<!\w)[@\#]\w+(?:[.-]\w+)*                                          # a handle, a hashtag
+    |\b[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|edu|gov|io|co|de|uk|fr|es|eu|info|ai|dev|app|py|js|ts|txt|html?|csv|json|md
+        |pdf|png|jpe?g|docx?|xlsx?|zip|exe|sh)\b(?:/[^\s<>"]*)?           # a host, a file
+    |(?<![\w.])(?:[A-Z]:\\|~?/)[\w.-]+[/\\][\w./\\-]*                     # a path
+    |\b\w+\((?!s\)|-)[\w\s,.'"=]{0,40}\)                                  # a call, a page of the manual
+    |\b\w+\[['"a-z_]\w*['"]?\]                                            # an item of a mapping
+    |\b[a-z_]\w*(?:\.[a-z_]\w*)+\b                                        # an attribute
+    |\b\w+\s?={1,2}\s?[\w'"]+                                             # an assignment
+    |[$%\\]\w+|\{+\s*\w+\s*\}+|<[^<>\n]{1,200}>                           # a variable, a tag
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+ENGLISH = frozenset(
+    """
+    the a an of and to is was were that it for on with as at by this but not are be have has had or from they you your
+    she he his him i we my our their them me us who which when what would will could should been do does did there if
+    all so about said says into than then very just because before after where how why can may must up out
+    """.split()
+)
+OTHER_LANGUAGES = frozenset(
+    """
+    der das den dem und ist nicht ein eine einen einem einer ich du sie wir ihr mit von zu zum zur auf für aus bei nach
+    wie wo woher komm kommt kommst kam kamen kommen geh geht gehen hin schon noch nur aber auch wenn dass sich kann muss
+    soll sagt sagte sagen weiß seit lange jahren mir dir ihm ihn uns euch haben habe hast wird wurde sind bin bist vom im
+    hier dort nichts immer wieder frau herr doch oder über unter bitte danke gib gibt mein meine dein sein seine heute
+    el la los las un una unos unas y es son está están que qué con por para sin sobre del al yo tú él ella ellos nosotros
+    su sus mi mis se lo le les muy pero como cómo cuando hay fue era ser estar tiene tengo quiero puede hace más también
+    señor señora gracias buenos usted desde hasta nos te
+    le les des du et est dans pour avec sur pas ne qui que il elle ils elles nous vous je tu ce cette ces mais ou où être
+    avoir suis fait très bien père mère fils sa ses mon ma mes ton ta leur leurs au aux sont était chez par plus
+    il gli di che è per non con una sono ho hai ha della del nel alla anche molto come più mio tuo suo fa mi ti ci vi
+    o os as um uma e em não com dos das ao seu sua ele ela você muito mais
+    de het een en van ik jij hij zij wij niet op voor maar ook naar bij zijn haar heeft hebben
+    och att det som en ett är inte jag du han hon på med för av til og ikke jeg
+    """.split()
+) - frozenset(
+    """
+    as o e no die war hat in an was on me am do come of per ha du de en la le ma te pour sin bin plus van till den con mon
+    ton um hay era jag hon non los las el del mit par fa hast dos os com von des mi med sa ti ci vi
+    """.split()
+)
+"""Words of several languages that English does not have."""
+WINDOW = 4
+"""So many words to either side tell the language of a word."""
+
+
+def sentences(text: str) -> Iterator[tuple[int, int]]:
+    """Where each sentence starts and ends; together they are the text."""
+    start = 0
+    for end in END.finditer(text):
+        if not ABBREVIATION.search(text, max(start, end.start() - 6), end.end()):
+            yield start, end.end()
+            start = end.end()
+    if start < len(text):
+        yield start, len(text)
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A sentence as its words and the gaps around them: gaps[i] stands before words[i], the last gap at the end."""
+
+    words: Sequence[str]
+    gaps: Sequence[str]
+    starts: Sequence[int]
+    text: str
+
+    @classmethod
+    def of(cls, text: str) -> Tokens:
+        """The words and gaps of `text`."""
+        found = list(WORD.finditer(text))
+        ends = [0, *(m.end() for m in found)]
+        starts = [*(m.start() for m in found), len(text)]
+        gaps = [text[a:b] for a, b in zip(ends, starts, strict=True)]
+        return cls([m.group() for m in found], gaps, starts[:-1], text)
+
+    @cached_property
+    def low(self) -> list[str]:
+        """The words in small letters."""
+        return [w.lower() for w in self.words]
+
+    @cached_property
+    def shouted(self) -> bool:
+        """Whether it has capital letters only."""
+        return self.text.upper() == self.text
+
+    @cached_property
+    def headline(self) -> bool:
+        """Whether nearly all words start with a capital letter, so that a capital says nothing."""
+        long = [w for w in self.words if len(w) > 3 and w.isalpha()]
+        return len(long) > 2 and sum(w.istitle() for w in long) > 0.8 * len(long)
+
+    @cached_property
+    def not_prose(self) -> list[tuple[int, int]]:
+        """Where addresses and code stand."""
+        return [m.span() for m in NOT_PROSE.finditer(self.text)]
+
+    def before(self, i: int, back: int = 1) -> str:
+        """The word before (or further back), in small letters; "" where there is none in the same phrase."""
+        inside = i >= back and all(self.gaps[i - k].isspace() for k in range(back))
+        return self.low[i - back] if inside else ""
+
+    def ahead(self, i: int, most: int = 6) -> list[str]:
+        """The words after, in small letters, to the end of the phrase; a hyphen joins two of them as "well-being"."""
+        found: list[str] = []
+        for j in range(i + 1, len(self.words)):
+            if found and self.gaps[j] in ("-", "\u2010", "\u2011"):
+                found[-1] += f"-{self.low[j]}"
+            elif OPENING.fullmatch(self.gaps[j]) and len(found) < most:
+                found.append(self.low[j])
+            else:
+                break
+        return found
+
+    def title(self, i: int) -> bool:
+        """Whether the word at i exists and starts with a capital, where that says something."""
+        return 0 <= i < len(self.words) and self.words[i][:1].isupper() and not self.headline and not self.shouted
+
+    def opens(self, i: int) -> bool:
+        """Whether a sentence or a quotation starts at the word at i, so that its capital says nothing."""
+        return i == 0 or bool(STARTS & set(self.gaps[i]))
+
+    def in_prose(self, i: int) -> bool:
+        """Whether the word at i is English prose: no part of an address, of code, of a sentence in another language."""
+        at = self.starts[i]
+        if any(start <= at < end for start, end in self.not_prose):
+            return False
+        around = [*self.low[max(0, i - WINDOW) : i], *self.low[i + 1 : i + 1 + WINDOW]]
+        return sum(w in OTHER_LANGUAGES for w in around) <= sum(w in ENGLISH for w in around)

@@ -1,0 +1,234 @@
+"""What stands around "her" and tells "gave her letters" from "read her letters": verbs, nouns, adjectives by class.
+
+Written for this package, from the valency patterns of Quirk, Greenbaum, Leech & Svartvik (1985), chapter 16: verbs with
+two objects ("sent her three letters"), with an object and its complement ("consider her able"), with an object and a
+bare infinitive ("let her sleep") or a participle ("heard her singing").
+"""
+
+from __future__ import annotations
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def _forms(text: str) -> frozenset[str]:
+    """Regular forms of verbs: "deny" gives denies, denied, denying; irregular ones are listed beside."""
+    found: set[str] = set()
+    for verb in text.split():
+        stem = verb[:-1] if verb.endswith("e") else verb
+        if verb.endswith("y") and verb[-2] not in "aeiou":
+            found |= {verb, f"{stem[:-1]}ies", f"{stem[:-1]}ied", f"{verb}ing"}
+        else:
+            sibilant = verb.endswith(("s", "sh", "ch", "x", "z"))
+            found |= {verb, f"{verb}es" if sibilant else f"{verb}s", f"{stem}ed", f"{stem}ing"}
+    return frozenset(found)
+
+
+ADVERBS = _words("""
+    much more most less least well better best then now once later ever never always often still just even soon hard twice
+    very so quite rather too enough far really somewhat half nearly almost only back
+    """)
+"""Before a noun they belong to it ("her still wet hair"), before anything else to the verb ("knew her well")."""
+DEGREES = _words("very quite rather more most less far really somewhat too so extremely utterly terribly pretty")
+NOT_ADVERBS = _words("""
+    family ally bully belly jelly rally reply supply assembly anomaly monopoly butterfly fly early lovely friendly
+    elderly daily weekly monthly yearly ugly silly holy lonely likely lively curly deadly costly orderly only homely july
+    """)
+PREPOSITIONS = _words("""
+    in on at to for with from by of about as into onto over under after before behind between during without within
+    against among through throughout toward towards upon until till since than like near beside besides beyond across
+    along around inside outside per via despite except above below beneath past next
+    """)
+LOCATIVE = _words("behind beside before above below beneath around near beyond opposite under over")
+POSTURES = _words("stood sat lay hung loomed stretched came went ran rose crouched lurked walked knelt")
+ARTICLES = _words("a an the some no any another something everything nothing anything this that these those")
+
+# --- verbs ---------------------------------------------------------------------------------------------------------
+
+TRANSFER = _words("""
+    give gives gave giving given send sends sent sending bring brings brought bringing lend lends lent lending teach teaches
+    taught teaching tell tells told telling pay pays paid paying show shows showed shown showing feed feeds fed feeding
+    sell sells sold selling leave bid deal dealt throw threw throws cost costs costing bet bets spare spared ask asks asked
+    asking
+    """) | _forms("""
+    offer deny grant hand owe promise wish award assign allow refuse charge fine tip loan mail email text pass toss fax
+    forward serve guarantee permit allot quote issue envy forgive bequeath
+    """)
+"""Somebody gets, hears or is spared something: they take two objects."""
+BENEFIT = _words("""
+    make makes made making buy buys bought buying bake bakes baked baking cook cooks cooked cooking get gets got getting
+    find finds found bring fetch fetches fetched build builds built write writes wrote written writing read reads reading
+    sing sings sang draw draws drew play plays played pour pours poured pouring order orders ordered knit knits knitted sew
+    sewed save saves saved saving win wins won earn earned leave leaves left do does did cut cuts keep kept choose chose
+    prepare prepared book booked fix fixes fixed mix mixed cost rent rented steal stole
+    """)
+"""Done for somebody ("baked her cookies") or to what is theirs: both are English."""
+NAMING = _words("""
+    elect elects elected name named appoint appointed crown crowned make makes made declare declared dub dubbed vote voted
+    proclaim proclaimed anoint anointed nickname nicknamed call calls called calling christen christened
+    """)
+COMPLEX = _words("""
+    find finds found finding leave leaves left leaving call calls called calling make makes made making keep keeps kept
+    keeping think thinks thought drive drives drove driven get gets got getting hold holds held turn turns turned want wants
+    wanted set sets prove proved like likes liked prefer preferred feel felt see saw have has had having
+    """) | _forms("""
+    consider believe render declare deem judge label brand pronounce presume assume suppose rate term reckon imagine
+    picture portray depict call
+    """)
+"""Followed by an object and what it is, becomes or is held to be: "consider her intelligent"."""
+PERCEPTION = _words("""
+    see sees saw seen seeing watch watches watched watching hear hears heard hearing notice noticed feel felt find finds
+    found catch catches caught keep keeps kept spot spotted leave leaves left stop stops stopped observe observed remember
+    remembers remembered imagine imagines imagined picture pictured glimpse glimpsed photograph photographed film filmed
+    record recorded have had get got got smell want wants wanted send sent set show showed shows consider called call
+    calls considered found thought think describe described
+    """)
+CAUSATIVE = _words("""
+    let lets letting make makes made making help helps helped helping see sees saw seen watch watches watched watching hear
+    hears heard feel felt bid bade notice noticed had have having
+    """)
+PARTICIPLE = _words("had have has having get gets got getting find found saw see kept keep left want wanted wants heard need")
+LEADING = _words("""
+    take takes took taken bring brings brought send sends sent drive drives drove walk walks walked see saw follow
+    followed call calls called get got carry carried want wants wanted lead led escort escorted invite invited
+    welcome welcomed drag dragged pull pulled push pushed give gave win won hold held fly flew ride rode rush rushed wheel
+    wheeled allow allowed let send
+    """)
+"""They take her "home" or "back"; after other verbs that is a noun: "hurt her back"."""
+MEETING = _words("""
+    see sees saw seen meet meets met visit visited call called marry married join joined phone phoned hire hired kiss kissed
+    love loved leave left interview interviewed
+    """)
+SPEECH = _words("tell tells told ask asks asked remind reminded answer answered text texted warn warned assure assured")
+SPOKEN_TO = SPEECH | _words("call calls called name named nickname nicknamed dub dubbed")
+FINITE = _words("""
+    said says went goes came knew knows took gave gives began heard sat got wrote held met grew fell threw brought taught
+    sent led wore woke shook drove ate sang drew became told seems thinks believes understood agreed kept asked replied
+    answered smiled laughed nodded shrugged
+    """)
+"""Forms of verbs that modify no noun: "the woman behind her said"."""
+PRESENT = _words("know say believe agree think deserve understand adore")
+LIKE_HER = _words("need want deserve tend make get take give go know live rarely never always seldom")
+
+# --- nouns ---------------------------------------------------------------------------------------------------------
+
+PERSONS = _words("""
+    mother father parent sister brother sibling son daughter child kid baby twin husband wife partner spouse boyfriend
+    girlfriend fiancé fiancée aunt uncle niece nephew cousin grandmother grandfather grandson granddaughter grandchild mom mum
+    dad grandma grandpa family friend neighbour neighbor guest visitor colleague boss employer employee worker staff manager
+    assistant secretary lawyer doctor nurse patient client customer student pupil class teacher tutor coach team fan follower
+    audience reader listener captain enemy rival lover landlord landlady tenant roommate flatmate mentor servant maid crew
+    people men women boys girls dog cat horse puppy kitten pet cow goldfish children parents grandchildren in-laws bank
+    brothers sisters subordinate superior agent editor publisher opponent victim follower subject
+    """)
+"""Those who are given or told something themselves: "told her old friends"."""
+OWN = _words("""
+    hand hands head face eyes hair arm arms leg legs foot feet finger fingers nose mouth lips teeth tongue neck shoulder
+    shoulders back heart mind soul body voice life name age word words job phone keys wallet purse bag coat clothes shoes
+    passport bike glasses car house home room door homework best debts taxes bills dues fees fines respects way bed promise
+    promises wages taxes rent salary ticket badge papers thoughts feelings true wits tears nerves prayers things belongings
+    savings bills nails opinions emotions
+    """)
+"""What is somebody's own rather than given to them."""
+GIFTS = _words("""
+    money flowers roses chocolates presents gifts advice food water credit permission directions hope courage strength
+    feedback medicine access instructions information extra nightmares goosebumps chills hugs hints tips pointers compliments
+    entry admission asylum bail lies jokes thanks discipline manners maths math physics chemistry piano chess english french
+    spanish german latin greek arabic russian chinese grammar luck congratulations farewell goodbye goodnight trouble grief
+    thousands millions billions hundreds credence evidence proof directions cash alms
+    """)
+"""What is given, told or taught without an article, and seldom one's own before."""
+MASS = _words("""
+    work time music help support food bread tea coffee dinner lunch breakfast supper soup cake wine beer toast juice milk
+    sugar meat fruit rice pasta pizza cereal porridge homework news attention comfort joy love trust respect power freedom
+    justice treatment care shelter pain pleasure energy experience training education equipment furniture luggage mail
+    clothing jewellery jewelry poetry fuel air blood medication counsel refuge space room rent research paper land gold
+    silver fire ice grace mercy peace rest reason cause trouble leave notice warning approval assistance protection health
+    """)
+SINGULAR_S = _words("boss class glass dress address business bus address gas lens canvas focus thesis analysis princess address")
+PLURALS = _words("people children men women teeth feet mice geese data media dice")
+ROLES = _words("""
+    president captain queen king head chair chairman chairwoman chairperson leader director manager champion mayor treasurer
+    governor winner ambassador minister chancellor empress emperor partner ceo dean valedictorian editor professor
+    princess prince executor heir heiress guardian secretary prisoner hostage captive company sheriff
+    """)
+ADVERBIAL = _words("home back")
+TIMES = _words("""
+    second minute minutes seconds hour hours day days week weeks weekend month months year years decade decades night nights
+    time times summer winter spring autumn morning afternoon evening monday tuesday wednesday thursday friday saturday
+    sunday mondays tuesdays january february march april june july august september october november december
+    """)
+DAYS = _words("monday tuesday wednesday thursday friday saturday sunday")
+NUMBERS = _words("""
+    two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen twenty thirty forty fifty sixty
+    seventy eighty ninety hundred thousand million
+    """)
+QUANTIFIERS = _words("""
+    more less plenty lots several many few fewer much loads tons dozens countless numerous double triple ample sufficient
+    whatever whichever
+    """)
+
+# --- adjectives and verbs after her --------------------------------------------------------------------------------
+
+ADJECTIVES = _words("""
+    happy sad angry asleep awake alive dead busy safe sick ill tired proud lazy clever brilliant smart stupid nervous
+    uneasy unhappy unconscious speechless uncomfortable anxious jealous responsible guilty innocent ready late
+    afraid famous rich poor crazy mad wrong worried unharmed wanting incompetent competent selfish rude brave honest
+    captive half old deaf blind bald pregnant lame mute cold warm hot hungry thirsty weak strong young tall short thin fat
+    pretty plain ugly beautiful attractive charming boring annoying amusing interesting intelligent talented gifted kind
+    cruel mean nice cool funny dull shy bold calm pale red furious upset drunk sober broke bankrupt homeless penniless
+    breathless helpless fearless harmless useless hopeless powerless motionless alone sure certain unsure aware unaware
+    able unable fit unfit qualified unqualified suitable likeable lovable reliable unreliable capable difficult easy
+    impossible arrogant pleasant unpleasant insane loyal naive loud quiet fair unfair tough gentle sweet sexy hard slow
+    fast quick weird strange odd normal free hostile sensible sensitive insufferable superior inferior better worse older
+    younger stronger weaker richer poorer wiser braver taller sicker thinner calmer fatter smarter kinder healthy unwell
+    dizzy sleepy lonely friendly lovely silly witty trustworthy untrustworthy worthy unworthy curious serious dangerous
+    ridiculous ambitious gorgeous courageous unfit unforgettable legendary ordinary extraordinary immature mature
+    dishonest excellent exceptional mediocre overrated underrated guiltless bored paranoid dead stiff lucky unlucky
+    prepared wild bitter cheerful careful careless wonderful wondrous delightful irresistible inspiring intimidating
+    irritating exhausting fascinating unbearable perfect eligible inadequate sincere insincere distant aloof stubborn
+    stunning genuine private unique restless
+    """)
+ADJECTIVE_ENDINGS = ("ful", "ous", "able", "ible", "less", "ish", "ier", "some", "worthy", "proof", "like")
+NOT_ADJECTIVES = _words("""
+    handful mouthful table vegetable cable syllable constable bible dish fish wish finish polish soldier carrier courier
+    barrier premier cashier terrier glacier frontier handsome stable pier bandish radish
+    """) - {"handsome", "stable"}
+IRREGULAR_PARTICIPLES = _words("""
+    taken killed shot hurt beaten hit done seen thrown caught stuck lost broken gone known driven chosen forgotten stolen
+    taught told paid sent brought held kept left put set torn hidden fired bitten
+    """)
+NOT_PARTICIPLES = _words("""
+    thing things ring rings king wedding building painting meeting clothing feeling feelings evening morning writing
+    earring earrings sibling siblings darling wing wings offspring spring string beginning upbringing training
+    handwriting housing saving savings engagement ceiling drawing recording offering blessing understanding cooking
+    """)
+INFINITIVES = _words("""
+    go be become come get give take do know feel stay see tell say speak sing eat think understand believe realise realize
+    decide choose learn forget remember lose join enter carry keep make have wait suffer die live seem appear follow finish
+    begin write read open sit grow succeed recover prepare solve find meet put bring become achieve avoid breathe buy
+    continue develop gain improve leave overcome raise reach regain relax settle survive understand
+    """)
+NOUNS_TOO = _words("""
+    cry laugh smile sleep work move run walk play talk stand fall look start stop try use drive close pass escape build
+    pack dance drink dream duck swim rest return visit call change answer love cook shower fight drop report scream jump
+    blush shiver win pay whisper shout sigh climb cough sneeze struggle ride travel question cough cheat blink wink bow
+    """)
+"""Verbs and nouns of one form: "saw her duck"."""
+AFTER_MAKE = _words("cry laugh smile scream jump blush shiver sleep dance talk cough sneeze wince sigh shout look stand stop blink")
+AFTER_HELP = _words("move cook pack fight escape sleep walk climb build win pay cry stand talk dance swim drive")
+MOTION = _words("fall look turn jump walk run drive dance climb swim stand ride duck move")
+DIRECTIONS = _words("into away off across toward towards past through out down over up under")
+BEFORE_A_WILL = _words("in of against to by with for from into free read changed made wrote contested contest signed left")
+EVERY = _words("move word whim need wish step breath thought moment desire waking action")
+BELONGINGS = _words("out down in off up through")
+THINGS = _words("""
+    cookies cakes pies letters notes poems stories books songs tickets drinks sandwiches pancakes sweaters socks mittens
+    shoes boots dresses clothes toys chocolates flowers sweets candies meals eggs potatoes muffins emails
+    messages lullabies pictures portraits
+    """)
+"""What is made, bought or read for somebody, or is theirs."""
+AFTER_HIS = _words("well now then once later ever never always often still just even soon twice too almost nearly really quite")
+"""Adverbs that follow "his" where it stands for "his one", and seldom begin a noun phrase."""
+POINTERS = _words("that this these those a an another some no any every two three one")
