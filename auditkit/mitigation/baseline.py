@@ -7,7 +7,7 @@ gradient boosting      the usual choice for tables (Friedman 2001), to show what
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -27,9 +27,11 @@ class ClassifierDecider:
 
     Attributes:
         classifier: of labels False and True, with `predict_proba`; reads the features of a `Split`.
+        about: what a report should say of how it was made.
     """
 
     classifier: Any
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     def scores(self, people: Split) -> Floats:
         """(n,) probability of the favourable outcome.

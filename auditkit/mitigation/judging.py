@@ -225,7 +225,7 @@ class Judged:
     def _details(self) -> dict[str, Any]:
         about = {"mitigation": self.name, "stage": self.method.stage, "attribute": self.sensitive}
         needs_group = {"needs_group": True} if getattr(self.method, "needs_group", False) else {}
-        return about | needs_group | ({} if self.before else {"baseline": True})
+        return about | needs_group | dict(getattr(self.decider, "about", {})) | ({} if self.before else {"baseline": True})
 
 
 def _grown(change: Change, difference: Gap) -> dict[str, Any]:

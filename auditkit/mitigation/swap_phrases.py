@@ -52,6 +52,12 @@ FIXED = (
     "god save the (?:king|queen)|mother of (?:pearl|all)|king of (?:the hill|pop)|dad jokes?|mom and pop|mum's the word|"
     "sugar daddy|daddy issues|who's your daddy|lehman brothers|"
     "warner bro(?:ther)?s\\.?|marx brothers|wright brothers|jonas brothers|brother (?:printers?|industries)|sister act|"
+    "adam and eve|david and goliath|tom and jerry|ben (?:&|and) jerry(?:'s)?|wizard of oz|(?:setup|installation|import) wizard|"
+    "(?:king|queen)s? of (?:hearts|spades|clubs|diamonds)|(?:mother|daughter|sister) (?:cells?|chromatids?|nucle(?:us|i))|"
+    "black widows?|widow's peak|boyfriend jeans|game boys?|gossip girl|gone girl|boy george|girls aloud|fall out boy|"
+    "mean girls|golden girls|gilmore girls|fresh prince|black prince|queen mother|mother superior|cowboy bebop|"
+    "lady's (?:fingers?|slipper|mantle)|male,? (?:the )?(?:capital|maldives)|notre[- ]dame|men's health|mr\\.? robot|"
+    "alice in wonderland|jane eyre|anna karenina|jack daniel's|kathy ireland|norway (?:spruce|maple)|poland springs?|"
     # religion and nations
     "christian (?:bale|dior|slater|louboutin|science|scientists?|era|name|names|aid|grey|democrats?|democratic)|"
     "(?:muslim|christian) brotherhood|muslim league|church of (?:england|scotland|satan|scientology|ireland)|"
@@ -84,7 +90,7 @@ PLACES = _words("""
     airport bridge station museum institute foundation prize trophy stadium square palace castle company corporation inc
     ltd llc plc gmbh co county bank peninsula bay gulf mountains desert airlines railway library theatre theater press hotel
     inn hall centre center terrace avenue lane beach canal strait falls park gardens memorial harbour harbor barracks dam
-    brewery scholarship scholarships fellowship medal records pictures studios brothers bros
+    brewery partnership group holdings scholarship scholarships fellowship medal records pictures studios brothers bros
     """)
 """Names that end in one of these are of places, houses or firms: "Mary Street", "King George Hospital"."""
 OFFICES = _words("president speaker secretary justice ambassador mayor chancellor minister prime vice chair foreman")
@@ -104,7 +110,13 @@ OPENERS = _words("""
     will would can could should may might please only even both like unlike sometimes often maybe perhaps once later
     meanwhile suddenly finally poor young old little nurse doctor professor president captain sergeant judge cousin great
     queen king prince princess uncle aunt sister brother mother father grandma grandpa lady actor actress king mrs mr ms
-    miss sir dame when while until
+    miss sir dame when while until historian historians general senator governor democrat republican author writer singer
+    rapper director coach manager critic critics actors mayor bishop pope architect engineer detective inspector officer
+    lieutenant colonel major admiral chief reverend pastor rabbi brother neighbour classmate teammate physicist chemist
+    philosopher poet painter composer journalist reporter economist king novelist biographer artist lawyer attorney
+    chairman chairwoman spokesman spokeswoman midfielder striker goalkeeper pitcher quarterback driver dear little said
+    pretty everyone nobody somebody everybody someone thank love loved hate hated call called name named saw told gave
+    congratulations happy merry good goodbye welcome where why how who what here there maybe because if though although
     """)
 """With a capital only because a sentence starts there, or before a first name."""
 ROYAL = _words("queen king prince princess emperor empress mother father sister brother aunt uncle lady baron baroness")
@@ -115,6 +127,8 @@ BEFORE_NOUNS = _words("""
     their my your our this that only of in by between among against
     """)
 """After these "Christian" is a word for a believer or their belief, before a noun or at the end."""
+PEOPLE_WORDS = frozenset(w.lower() for pair in (*words.RELIGIONS, *words.NATIONALITIES) for w in pair)
+CHESS = frozenset(f"{file}{rank}" for file in "abcdefgh" for rank in "12345678") | _words("chess pawn pawns rook rooks checkmate castled castling stalemate")
 VERBS = _words("""
     said says is was has had will would can could came went left told asked got took gave thought knew did does wants wanted
     and who whose to lost found called likes loves works lives plays played made makes looked smiled laughed
@@ -143,22 +157,24 @@ def is_name(tokens: Tokens, i: int, first_names: frozenset[str]) -> bool | None:
     if low == "christian":
         return _is_given_name(tokens, i)
     if not tokens.title(i):
-        return _is_acronym(tokens, i)
+        return low in ("king", "queen") and bool(CHESS & set(tokens.low))
     if tokens.before(i) in BEFORE_PLACES | {"st"} or _after_saint(tokens, i):
         return True
     if low not in words.GROUP_NOUNS and _names_a_place(tokens, i):
         return True
+    if low in ("king", "queen") and CHESS & set(tokens.low):
+        return True
+    if low in PEOPLE_WORDS:
+        return _is_people_in_a_name(tokens, i)
     if word in first_names:
         return _is_surname(tokens, i, first_names)
     return _is_noun_in_a_name(tokens, i, first_names)
 
 
-def _is_acronym(tokens: Tokens, i: int) -> bool | None:
-    """ "The SIR model": nobody can tell whether capitals among small letters stress a word or shorten a name."""
+def is_acronym(tokens: Tokens, i: int) -> bool:
+    """Whether capitals among small letters perhaps shorten a name rather than stress a word: "the SIR model"."""
     word = tokens.words[i]
-    if len(word) > 1 and word.isupper() and not tokens.shouted and tokens.before(i) in ("the", "a", "an"):
-        return None
-    return False
+    return len(word) > 1 and word.isupper() and not tokens.shouted and tokens.before(i) in ("the", "a", "an")
 
 
 def _after_saint(tokens: Tokens, i: int) -> bool:
@@ -183,7 +199,8 @@ def _is_surname(tokens: Tokens, i: int, first_names: frozenset[str]) -> bool | N
         return i > 0 and tokens.low[i - 1] in BEFORE_NAMES and tokens.gaps[i] == ". "
     if before in BEFORE_NAMES | GIVEN or before.capitalize() in first_names:
         return True
-    if not tokens.title(i - 1) or before in words.STOPS | OPENERS or before in words.GENDERED:
+    role = before.endswith(("ist", "ists", "ian", "ians", "ologist", "ing"))
+    if not tokens.title(i - 1) or role or before in words.STOPS | OPENERS or before in words.GENDERED:
         return False
     return None if tokens.opens(i - 1) else True
 
@@ -207,7 +224,17 @@ def _follows_a_name(tokens: Tokens, i: int) -> bool:
     """Whether a capitalised word that opens no sentence and names no group stands before."""
     before = tokens.before(i)
     known = words.STOPS | words.GENDERED | OPENERS | words.PEOPLES
-    return tokens.title(i - 1) and not tokens.opens(i - 1) and before not in known
+    return bool(before) and tokens.title(i - 1) and not tokens.opens(i - 1) and before not in known
+
+
+def _is_people_in_a_name(tokens: Tokens, i: int) -> bool | None:
+    """Whether a nation or a belief stands in a name: "Northern Ireland"; None before another capital, "Irish Spring"."""
+    if _follows_a_name(tokens, i):
+        return True
+    if i + 1 == len(tokens.words) or tokens.gaps[i + 1] != " " or not tokens.title(i + 1) or tokens.low[i].endswith("s"):
+        return False
+    following = tokens.low[i + 1]
+    return False if following in PEOPLE_WORDS | words.PEOPLES | OFFICES | OPENERS | words.GENDERED else None
 
 
 def _is_given_name(tokens: Tokens, i: int) -> bool | None:

@@ -17,8 +17,9 @@ from auditkit.mitigation.swap_words import STOPS
 Role = Literal["determiner", "object", "unsure"]
 PRONOUNS = ("her", "his", "him", "hers")
 OTHER = {"her": "his", "his": "her"}
+RELATIVE = frozenset("who whoever everyone everybody anyone anybody whatever what someone that those all".split())
 QUOTES = "\"'\u2018\u201c\u2019\u201d"
-MONEY = re.compile(r"\s+[$\u00a3\u20ac]")
+MONEY = re.compile(r"\s+[$\u00a3\u20ac]\s?")
 IN_BRACKETS = re.compile(r"\s+[(\[{]\s*|\s*\.\.\.\s*|\s*\u2026\s*")
 
 
@@ -40,7 +41,7 @@ def his_role(tokens: Tokens, i: int) -> Role:
         return "unsure"
     if gap == "/" and _pronoun_at(tokens, i + 1):
         return _role_at(tokens, i + 1)
-    if IN_BRACKETS.fullmatch(gap):
+    if IN_BRACKETS.fullmatch(gap) or _bracket_closes(tokens, i) or after[:1] == ["not"]:
         return "unsure"
     if MONEY.fullmatch(gap):
         return "determiner"
@@ -61,10 +62,10 @@ def _double_genitive(tokens: Tokens, i: int, after: Sequence[str]) -> Role | Non
     """ "A friend of his called": the verb that goes on behind "of his", or a noun that "his" determines."""
     if after[0] in v.FINITE and _ends(after[1:]):
         return "object"
+    if _past(after[0]) and tokens.before(i, 2) in v.PERSONS and _ends(after[1:]):
+        return "object"
     pointed = tokens.before(i, 3) in v.POINTERS
-    if pointed and (_past(after[0]) or after[0].endswith("s")) and _ends(after[1:]):
-        return "object" if _past(after[0]) and tokens.before(i, 2) in v.PERSONS else "unsure"
-    return None
+    return "unsure" if pointed and (_past(after[0]) or after[0].endswith("s")) and _ends(after[1:]) else None
 
 
 def _role_at(tokens: Tokens, i: int) -> Role:
@@ -77,8 +78,15 @@ def _pronoun_at(tokens: Tokens, i: int) -> bool:
 
 
 def _mentioned(tokens: Tokens, i: int) -> bool:
-    """Whether it stands alone between quotation marks: the word is meant, not a person."""
+    """Whether it stands alone between quotation marks or tags: the word is meant, not a person."""
+    if tokens.gaps[i][-1:] == ">" and tokens.gaps[i + 1][:1] == "<":
+        return True
     return tokens.gaps[i][-1:] in QUOTES and tokens.gaps[i][-1:] != "" and tokens.gaps[i + 1][:1] in tuple(QUOTES)
+
+
+def _bracket_closes(tokens: Tokens, i: int) -> bool:
+    """ "Each (his or her) vote": what the pronoun belongs to stands behind the bracket."""
+    return i > 0 and tokens.gaps[i + 1] == ") " and tokens.low[i - 1] in ("or", "and", "his", "her")
 
 
 def _by_gap(tokens: Tokens, i: int) -> Role | None:
@@ -86,6 +94,8 @@ def _by_gap(tokens: Tokens, i: int) -> Role | None:
     gap, before = tokens.gaps[i + 1], tokens.before(i)
     if _mentioned(tokens, i) or gap in ("'", "\u2019") or IN_BRACKETS.fullmatch(gap):
         return "unsure" if i + 1 < len(tokens.words) or _mentioned(tokens, i) else "object"
+    if _bracket_closes(tokens, i):
+        return "unsure"
     if gap == "/" and _pronoun_at(tokens, i + 1):
         return _role_at(tokens, i + 1) if tokens.low[i + 1] != "hers" else "object"
     if MONEY.fullmatch(gap):
@@ -119,7 +129,7 @@ def _coordinated(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
 
 
 def _hyphenated(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
-    if "-" not in after[0]:
+    if "-" not in after[0] or (tokens.before(i) in v.NAMING and tokens.title(i + 1)):
         return None
     sure = bool(set(after[0].split("-")) & v.PERSONS) or tokens.before(i) not in v.TRANSFER
     complement = tokens.before(i) in v.COMPLEX and _ends(after[1:]) and after[0].split("-")[-1] not in v.PERSONS
@@ -155,18 +165,28 @@ def _adverbs(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
     first, second = after[0], _at(after, 1)
     if first == "one" and second == "of":
         return "object"
-    if first in ("home", "back"):
+    if first == "back":
+        return "object" if tokens.before(i) not in v.HURT | {""} and _ends(after[1:]) else None
+    if first == "home":
         return "object" if tokens.before(i) in v.LEADING and _ends(after[1:]) else None
-    if first == "first":
+    if first == "past" and second in v.ARTICLES:
+        return "object"
+    if tokens.before(i) in v.MEETING and first in ("last", "next", "that", "early", "late") and second in v.TIMES:
+        return "object"
+    if first in v.MONTHS and second.isdigit():
+        return "object"
+    if first in ("first", "second", "third", "last"):
         return None if not _ends(after[1:]) else "unsure"
+    if first == "half" and second == "of":
+        return "object"
     if first in ("only", "best", "most") and second and second not in STOPS:
         return None
     counted = first in v.NUMBERS | {"several", "many", "countless"} or first.isdigit()
     if counted and second in v.TIMES and (second == "times" or _at(after, 2) in ("ago", "later", "before", "earlier", "after")):
         return "object"
+    if first in v.TIMES and tokens.before(i) in ("take", "takes", "took", "taken", "cost"):
+        return "object" if second == "to" else "unsure"
     if counted and second in v.TIMES and tokens.before(i) in ("take", "takes", "took", "taken", "cost", "costs", "taking"):
-        return "object"
-    if tokens.before(i) in v.MEETING and first in ("last", "next", "that", "early", "late") and second in v.TIMES:
         return "object"
     if first in v.DAYS and (not second or second in v.TIMES or second in STOPS) and tokens.before(i) not in v.PREPOSITIONS:
         return "object"
@@ -183,16 +203,17 @@ def _finite(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
         return "unsure"
     if first in v.FINITE | v.PRESENT and before not in v.TRANSFER | v.CAUSATIVE | v.PARTICIPLE:
         return "object"
+    if (first in v.FINITE or _past(first)) and _ends(after[1:]) and (before not in v.TRANSFER or _relative(tokens, i)):
+        return "object"
     if before == "like" and first in v.LIKE_HER:
         return "object"
-    relative = {"who", "whoever", "everyone", "everybody", "anyone", "anybody", "whatever", "what", "someone", "that"}
-    if relative & set(tokens.low[:i]) and first.endswith("s") and second in {*PRONOUNS, "it", "them", "me", "us", "you", "the", "a"}:
-        return "object"
-    if before in v.PREPOSITIONS and first.endswith("ed") and len(after) > 1 and second in STOPS:
-        return "object"
-    if relative & set(tokens.low[:i]) and first.endswith("ed") and second in {*STOPS, *PRONOUNS}:
-        return "object"
-    return None
+    goes_on = {*PRONOUNS, "it", "them", "me", "us", "you", "the", "a"}
+    return "object" if _relative(tokens, i) and first.endswith("s") and second in goes_on else None
+
+
+def _relative(tokens: Tokens, i: int) -> bool:
+    """Whether a relative clause stands before, so that the verb of the sentence is still to come."""
+    return bool(RELATIVE & set(tokens.low[:i]))
 
 
 def _fronted(tokens: Tokens, i: int) -> bool:
@@ -205,8 +226,9 @@ def _gerund(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
     if not first.endswith("ing") or first in v.NOT_PARTICIPLES or first in v.NOT_ADVERBS:
         return None
     if before in v.PERCEPTION | v.COMPLEX:
-        noun_after = before in v.COMPLEX - v.PERCEPTION and not _ends(after[1:])
-        return None if noun_after else "object"
+        if _ends(after[1:]) or (before in v.PERCEPTION and first in v.TRANSITIVE):
+            return "object"
+        return "unsure" if before in v.PERCEPTION else None
     return "unsure" if before in ("with", "without", "is", "was", "s") else None
 
 
@@ -218,6 +240,10 @@ def _complement(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
     word, rest = after[j], after[j + 1 :]
     if before in v.SPOKEN_TO and tokens.title(i + 1) and before not in v.SPEECH:
         return "object"
+    if before in v.SPEECH and tokens.title(i + 1) and _at(after, 1) in v.AUXILIARIES:
+        return "object"
+    if before in v.NAMING and word in ("best", "most") and rest:
+        return "object" if before[:3] in ("vot", "cro", "ele") else "unsure"
     if before in ("call", "calls", "called", "calling") and word == "names":
         return "object"
     if before in v.NAMING and word in v.ROLES and (_ends(rest) or rest[0] == "of"):
@@ -226,9 +252,9 @@ def _complement(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
         return "object"
     if before in v.COMPLEX | {"with", "without"} and _adjective(word) and _ends(rest):
         return "object"
-    if before in v.COMPLEX and _adjective(word) and rest[:1] and rest[0] in v.ADVERBS and _ends(rest):
+    if before in v.COMPLEX and word.isdigit() and _ends(rest):
         return "object"
-    participle = word in v.IRREGULAR_PARTICIPLES or (word.endswith("ed") and len(word) > 4)
+    participle = word in v.IRREGULAR_PARTICIPLES or _past(word)
     if before in v.PARTICIPLE | v.COMPLEX and participle and _ends(rest):
         return "object"
     return None
@@ -241,15 +267,21 @@ def _infinitive(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
         return None
     if first in v.INFINITIVES:
         return "object"
+    if before.startswith("let") and first not in v.OWN | v.PERSONS:
+        return "object" if _ends(after[1:]) and second not in v.BELONGINGS else None
     if first not in v.NOUNS_TOO:
         return None
-    if second in v.INFINITIVES | v.NOUNS_TOO or (before in ("had", "have", "has", "having") and second not in PRONOUNS):
+    if set(after[1:3]) & v.PERSONS and second not in STOPS:
         return "determiner"
-    if before.startswith("let"):
-        return "object"
-    listed = v.AFTER_MAKE if before.startswith("ma") else v.AFTER_HELP if before.startswith("help") else frozenset()
+    if before.startswith("ma") and first in v.MAKE_HERS:
+        return "determiner"
+    if second in v.INFINITIVES | v.NOUNS_TOO:
+        return "determiner"
+    if before in ("had", "have", "has", "having") and second not in v.OBJECTS:
+        return "unsure" if second in v.NUMBERS or _ends(after[1:]) else None
+    listed = v.AFTER_MAKE if before.startswith("ma") else v.AFTER_HELP if before.startswith("help") else v.AFTER_SEE
     moving = first in v.MOTION and second in v.DIRECTIONS and not before.startswith(("ma", "help"))
-    return "object" if first in listed or moving or second in PRONOUNS else "unsure"
+    return "object" if first in listed or moving or second in v.OBJECTS else "unsure"
 
 
 def _second_object(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
@@ -257,15 +289,27 @@ def _second_object(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
     before = tokens.before(i)
     if before not in v.TRANSFER | v.BENEFIT:
         return None
+    if before == "given" and tokens.opens(i - 1):
+        return "determiner"
+    if before in ("do", "does", "did", "done") and after[0] in ("justice", "good", "harm", "credit", "favours", "favors"):
+        return "object"
+    if before.startswith("wish"):
+        return "object"
     phrase = _phrase(after)
     head, first, then = phrase[-1], phrase[0], _at(after, len(phrase))
     if before in v.TRANSFER and then in v.ARTICLES and not _time_follows(after[len(phrase) :]):
         return "determiner"
+    if then == "to" and _receives(tokens, i + len(phrase) + 2) and head not in v.GIFTS:
+        return "determiner"
     if first in v.QUANTIFIERS | v.NUMBERS or first.isdigit():
         owner = head in v.PERSONS | v.OWN or before not in v.TRANSFER
         return ("unsure" if before in v.TRANSFER else None) if owner else "object"
+    if first in ("extra", "additional") and before in v.TRANSFER:
+        return "object"
     if first == "little" and head in v.MASS | v.GIFTS | {"choice", "hope", "time"}:
         return "object" if before in v.TRANSFER else None
+    if before in v.TRANSFER and first == "first" and head in ("prize", "place"):
+        return "object"
     if any(w in v.PERSONS for w in phrase[:2]) or first in ("own", "entire", "whole", "old", "first", "last", "late"):
         return "determiner"
     if before in v.TRANSFER:
@@ -273,11 +317,16 @@ def _second_object(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
     return "unsure" if head in v.GIFTS | v.MASS | v.THINGS and first not in v.OWN and len(phrase) < 3 else None
 
 
+def _receives(tokens: Tokens, i: int) -> bool:
+    """Whether "to" is followed by somebody: "her letters to the paper", "to him", "to Anna"."""
+    return i < len(tokens.words) and (tokens.low[i] in v.ARTICLES | {*PRONOUNS, "my", "our", "your", "their"} or tokens.title(i))
+
+
 def _transferred(before: str, phrase: Sequence[str]) -> Role:
     head = phrase[-1]
     if len(phrase) == 1 and head in v.GIFTS:
         return "object" if not (before.startswith("ask") and head == "advice") else "unsure"
-    if head in v.OWN or before.startswith(("ask", "envy", "envi", "forg", "refus", "sell", "sold", "leav", "left")):
+    if head in v.OWN or before.startswith(("ask", "envy", "envi", "forg", "sell", "sold", "leav", "left")):
         return "unsure" if head in v.GIFTS or (head in v.THINGS and not before.startswith("ask")) else "determiner"
     return "unsure" if _plural(head) or head in v.MASS | v.GIFTS or _abstract(head) else "determiner"
 
@@ -321,7 +370,7 @@ def _adjective(word: str) -> bool:
 
 
 def _past(word: str) -> bool:
-    return word.endswith("ed") and len(word) > 4
+    return word.endswith("ed") and not word.endswith("eed") and len(word) > 3 and word not in v.NO_PARTICIPLES
 
 
 def _plural(word: str) -> bool:

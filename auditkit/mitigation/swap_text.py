@@ -9,10 +9,11 @@ from functools import cached_property
 
 WORD = re.compile(r"[Mm][Aa]['\u2019][Aa][Mm](?!\w)|[\w\u0300-\u036f]+")
 """A letter keeps its combining accents; "ma'am" is one word."""
-OPENING = re.compile("\\s+[\"'\u2018\u201c*_\\[]{0,3}")
+OPENING = re.compile("\\s+[\"'\u2018\u201c*_\\[]{0,3}\\s?")
 """What stands between a word and the next of the same phrase: white space, perhaps an opening quotation mark."""
 STARTS = frozenset(".!?:;\u2026\"\u201c\u201d\u2018([\u2014\u2013\n*#>|")
 """After these a capital letter says nothing."""
+QUOTING = frozenset("\"\u201c\u201d\u201e\u00ab\u00bb()[]")
 
 END = re.compile(
     "[.!?\u2026]+[\"'\u2019\u201d)\\]]*\\s+(?=[\"'\u2018\u201c(\\[]*[^\\W\\d_a-z]|[\"'\u2018\u201c(\\[]*\\d)|\n[ \t]*\n\\s*"
@@ -63,7 +64,7 @@ OTHER_LANGUAGES = frozenset(
 ) - frozenset(
     """
     as o e no die war hat in an was on me am do come of per ha du de en la le ma te pour sin bin plus van till den con mon
-    ton um hay era jag hon non los las el del mit par fa hast dos os com von des mi med sa ti ci vi
+    ton um hay era un son ne du hon ai jag hon non los las el del mit par fa hast dos os com von des mi med sa ti ci vi
     """.split()
 )
 """Words of several languages that English does not have."""
@@ -113,8 +114,8 @@ class Tokens:
     @cached_property
     def headline(self) -> bool:
         """Whether nearly all words start with a capital letter, so that a capital says nothing."""
-        long = [w for w in self.words if len(w) > 3 and w.isalpha()]
-        return len(long) > 2 and sum(w.istitle() for w in long) > 0.8 * len(long)
+        long = [w for w in self.words if len(w) > 2 and w.isalpha()]
+        return len(long) > 4 and sum(w.istitle() for w in long) > 0.8 * len(long)
 
     @cached_property
     def not_prose(self) -> list[tuple[int, int]]:
@@ -151,5 +152,10 @@ class Tokens:
         at = self.starts[i]
         if any(start <= at < end for start, end in self.not_prose):
             return False
-        around = [*self.low[max(0, i - WINDOW) : i], *self.low[i + 1 : i + 1 + WINDOW]]
+        low = high = i
+        while low > max(0, i - WINDOW) and not QUOTING & set(self.gaps[low]):
+            low -= 1
+        while high < min(len(self.words) - 1, i + WINDOW) and not QUOTING & set(self.gaps[high + 1]):
+            high += 1
+        around = [*self.low[low:i], *self.low[i + 1 : high + 1]]
         return sum(w in OTHER_LANGUAGES for w in around) <= sum(w in ENGLISH for w in around)

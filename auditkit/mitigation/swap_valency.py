@@ -27,7 +27,9 @@ def _forms(text: str) -> frozenset[str]:
 
 ADVERBS = _words("""
     much more most less least well better best then now once later ever never always often still just even soon hard twice
-    very so quite rather too enough far really somewhat half nearly almost only back
+    daily weekly monthly yearly hourly round very so quite rather too enough far really somewhat half nearly almost only back aloud early late together apart aside
+    abroad indoors outdoors upstairs downstairs overseas straightaway forever nonstop first overnight north
+    south east west second third
     """)
 """Before a noun they belong to it ("her still wet hair"), before anything else to the verb ("knew her well")."""
 DEGREES = _words("very quite rather more most less far really somewhat too so extremely utterly terribly pretty")
@@ -71,7 +73,8 @@ NAMING = _words("""
 COMPLEX = _words("""
     find finds found finding leave leaves left leaving call calls called calling make makes made making keep keeps kept
     keeping think thinks thought drive drives drove driven get gets got getting hold holds held turn turns turned want wants
-    wanted set sets prove proved like likes liked prefer preferred feel felt see saw have has had having
+    wanted set sets pull pulled push pushed drew shot shoots shook beat beats scared bored knocked kicked knock kick hugged
+    squeezed worked strike struck prove proved like likes liked prefer preferred feel felt see saw have has had having
     """) | _forms("""
     consider believe render declare deem judge label brand pronounce presume assume suppose rate term reckon imagine
     picture portray depict call
@@ -93,8 +96,14 @@ LEADING = _words("""
     take takes took taken bring brings brought send sends sent drive drives drove walk walks walked see saw follow
     followed call calls called get got carry carried want wants wanted lead led escort escorted invite invited
     welcome welcomed drag dragged pull pulled push pushed give gave win won hold held fly flew ride rode rush rushed wheel
-    wheeled allow allowed let send
+    wheeled allow allowed let send set sets pay pays paid hit text texted phone phoned chase chased beat let
     """)
+HURT = _words("""
+    hurt hurts injure injured break broke broken rub rubbed scratch scratched strain strained pat patted massage massaged
+    wash washed arch arched straighten straightened turn turned twist twisted touch touched stroke stroked on behind against
+    to down up of from with for at in into onto upon off across rubbing scratching turning
+    """)
+"""Before "her back" they are about a part of the body."""
 """They take her "home" or "back"; after other verbs that is a noun: "hurt her back"."""
 MEETING = _words("""
     see sees saw seen meet meets met visit visited call called marry married join joined phone phoned hire hired kiss kissed
@@ -104,7 +113,8 @@ SPEECH = _words("tell tells told ask asks asked remind reminded answer answered 
 SPOKEN_TO = SPEECH | _words("call calls called name named nickname nicknamed dub dubbed")
 FINITE = _words("""
     said says went goes came knew knows took gave gives began heard sat got wrote held met grew fell threw brought taught
-    sent led wore woke shook drove ate sang drew became told seems thinks believes understood agreed kept asked replied
+    sent led wore woke shook drove ate sang drew became told seems forgot forgave chose hid bit rode blew flew froze stole swore tore crept wept slept dealt meant
+    clung flung swung stung rang sprang shrank sank drank stank strove wove awoke arose undertook withdrew forbade slid ran broke burst spoke shone thinks believes understood agreed kept asked replied
     answered smiled laughed nodded shrugged
     """)
 """Forms of verbs that modify no noun: "the woman behind her said"."""
@@ -118,7 +128,7 @@ PERSONS = _words("""
     girlfriend fiancé fiancée aunt uncle niece nephew cousin grandmother grandfather grandson granddaughter grandchild mom mum
     dad grandma grandpa family friend neighbour neighbor guest visitor colleague boss employer employee worker staff manager
     assistant secretary lawyer doctor nurse patient client customer student pupil class teacher tutor coach team fan follower
-    audience reader listener captain enemy rival lover landlord landlady tenant roommate flatmate mentor servant maid crew
+    audience disciple disciples reader listener captain enemy rival lover landlord landlady tenant roommate flatmate mentor servant maid crew
     people men women boys girls dog cat horse puppy kitten pet cow goldfish children parents grandchildren in-laws bank
     brothers sisters subordinate superior agent editor publisher opponent victim follower subject
     """)
@@ -128,13 +138,13 @@ OWN = _words("""
     shoulders back heart mind soul body voice life name age word words job phone keys wallet purse bag coat clothes shoes
     passport bike glasses car house home room door homework best debts taxes bills dues fees fines respects way bed promise
     promises wages taxes rent salary ticket badge papers thoughts feelings true wits tears nerves prayers things belongings
-    savings bills nails opinions emotions
+    savings bills nails opinions emotions support position weight strength
     """)
 """What is somebody's own rather than given to them."""
 GIFTS = _words("""
     money flowers roses chocolates presents gifts advice food water credit permission directions hope courage strength
     feedback medicine access instructions information extra nightmares goosebumps chills hugs hints tips pointers compliments
-    entry admission asylum bail lies jokes thanks discipline manners maths math physics chemistry piano chess english french
+    entry admission asylum bail lies jokes thanks discipline manners maths math physics chemistry piano chess time space pause hell priority english french
     spanish german latin greek arabic russian chinese grammar luck congratulations farewell goodbye goodnight trouble grief
     thousands millions billions hundreds credence evidence proof directions cash alms
     """)
@@ -188,13 +198,42 @@ ADJECTIVES = _words("""
     dishonest excellent exceptional mediocre overrated underrated guiltless bored paranoid dead stiff lucky unlucky
     prepared wild bitter cheerful careful careless wonderful wondrous delightful irresistible inspiring intimidating
     irritating exhausting fascinating unbearable perfect eligible inadequate sincere insincere distant aloof stubborn
-    stunning genuine private unique restless
+    open shut awkward stunning genuine private unique restless distraught hesitant reluctant confident indifferent independent dependent
+    present absent silent violent ignorant elegant radiant significant vigilant dominant redundant emotional rational
+    irrational professional unprofessional critical cynical hysterical practical equal special suicidal romantic dramatic
+    pathetic sympathetic energetic enthusiastic optimistic pessimistic realistic fantastic frantic ecstatic erratic toxic
+    impressive aggressive passive creative persuasive evasive defensive offensive supportive positive negative naive
+    vulnerable elusive persistent insistent prudent decent brilliant patient impatient obedient disobedient efficient
+    inefficient dishonest modest adept corrupt blunt unwise unkind intact close tight upright straight flat senseless unconscious black
     """)
-ADJECTIVE_ENDINGS = ("ful", "ous", "able", "ible", "less", "ish", "ier", "some", "worthy", "proof", "like")
+ADJECTIVE_ENDINGS = (
+    *("ful", "ous", "able", "ible", "less", "ish", "ier", "some", "worthy", "proof", "like", "ent", "ant", "ic", "al", "ive"),
+    *("sy", "zy", "py", "dy", "chy", "shy", "thy", "my", "ggy", "cky", "sty", "tty", "rky", "nny", "gry", "ary"),
+)
 NOT_ADJECTIVES = _words("""
     handful mouthful table vegetable cable syllable constable bible dish fish wish finish polish soldier carrier courier
-    barrier premier cashier terrier glacier frontier handsome stable pier bandish radish
-    """) - {"handsome", "stable"}
+    barrier premier cashier terrier glacier frontier pier radish gable fable timetable collectable
+    student parent accident talent agent president resident event tent rent scent cent content consent moment comment document
+    argument statement treatment payment movement judgment agreement apartment appointment department engagement enjoyment
+    employment environment equipment excitement experiment government improvement instrument investment ornament parliament
+    punishment requirement retirement settlement tournament environment accent advent extent intent opponent ingredient
+    component continent incident precedent recipient respondent correspondent superintendent supplement element achievement
+    involvement assignment replacement assistant servant tenant restaurant giant plant infant elephant merchant grant
+    consultant accountant lieutenant sergeant descendant applicant defendant participant immigrant pendant quadrant warrant
+    music clinic topic comic picnic traffic fabric magic logic critic mechanic panic public republic attic relic medic
+    epidemic pandemic rhetoric ethic metric mosaic garlic tunic
+    journal hospital animal goal rival proposal arrival medal manual festival capital material meal deal appeal signal trial
+    burial refusal approval removal survival withdrawal denial dismissal funeral cereal terminal ritual pedal petal seal
+    betrayal portrayal rehearsal renewal referral disposal reversal revival principal official general individual criminal
+    potential credential credentials coral canal steal metal mural sandal scandal vandal total serial tutorial memorial editorial
+    relative detective native olive archive motive drive dive hive executive representative objective perspective initiative
+    alternative narrative fugitive captive operative directive incentive
+    daisy fantasy courtesy ecstasy heresy hypocrisy embassy pansy therapy copy puppy canopy recipe body lady study buddy daddy
+    candy brandy comedy tragedy melody remedy custody parody subsidy hobby army enemy economy academy mummy mommy dummy tummy
+    anatomy autonomy empathy sympathy apathy dynasty honesty majesty modesty amnesty penny granny nanny kitty city kitchen party
+    beauty pastry diary salary library secretary dictionary boundary anniversary commentary documentary vocabulary summary
+    glossary itinerary obituary missionary mercenary notary january february county
+    """)
 IRREGULAR_PARTICIPLES = _words("""
     taken killed shot hurt beaten hit done seen thrown caught stuck lost broken gone known driven chosen forgotten stolen
     taught told paid sent brought held kept left put set torn hidden fired bitten
@@ -208,15 +247,21 @@ INFINITIVES = _words("""
     go be become come get give take do know feel stay see tell say speak sing eat think understand believe realise realize
     decide choose learn forget remember lose join enter carry keep make have wait suffer die live seem appear follow finish
     begin write read open sit grow succeed recover prepare solve find meet put bring become achieve avoid breathe buy
-    continue develop gain improve leave overcome raise reach regain relax settle survive understand
+    hate grin exclaim want hope worry wonder weep sob cringe faint kneel vomit giggle stumble tremble wake rise hide bleed
+    choke drown freeze hesitate admit confess apologise apologize listen pray quit vanish disappear depart arrive regret
+    reconsider doubt focus happen explain describe accept refuse agree adjust adapt heal wipe throw steal cheat clean bathe
+    study graduate register apply serve teach train shine thrive flourish fail create compose compete earn spend invest
+    marry divorce pick pull push put shiver sit wear lean bend fall step lie kiss hug bring hurry rush leap crawl creep sink
+    shrink vote tidy prefer deserve notice decline demand insist direct continue develop gain improve leave overcome raise reach regain relax settle survive understand
     """)
 NOUNS_TOO = _words("""
     cry laugh smile sleep work move run walk play talk stand fall look start stop try use drive close pass escape build
-    pack dance drink dream duck swim rest return visit call change answer love cook shower fight drop report scream jump
+    pack attempt dance drink dream duck swim rest return visit call change answer love cook shower fight drop report scream jump
     blush shiver win pay whisper shout sigh climb cough sneeze struggle ride travel question cough cheat blink wink bow
     """)
 """Verbs and nouns of one form: "saw her duck"."""
-AFTER_MAKE = _words("cry laugh smile scream jump blush shiver sleep dance talk cough sneeze wince sigh shout look stand stop blink")
+AFTER_MAKE = _words("attempt cry laugh smile scream jump blush shiver sleep dance talk cough sneeze wince sigh shout look stand stop blink")
+AFTER_SEE = _words("sleep fall stand climb jump drive cook pack win pay swim bow blink wink start stop")
 AFTER_HELP = _words("move cook pack fight escape sleep walk climb build win pay cry stand talk dance swim drive")
 MOTION = _words("fall look turn jump walk run drive dance climb swim stand ride duck move")
 DIRECTIONS = _words("into away off across toward towards past through out down over up under")
@@ -231,4 +276,16 @@ THINGS = _words("""
 """What is made, bought or read for somebody, or is theirs."""
 AFTER_HIS = _words("well now then once later ever never always often still just even soon twice too almost nearly really quite")
 """Adverbs that follow "his" where it stands for "his one", and seldom begin a noun phrase."""
-POINTERS = _words("that this these those a an another some no any every two three one")
+POINTERS = _words("that this these those")
+MAKE_HERS = _words("report call visit return escape bow answer debut")
+"""Made, they are deeds: "made her escape"."""
+NO_PARTICIPLES = _words("bed hundred sacred naked wicked wretched rugged red shed sled wed bred crossbred sped fled shred beloved betrothed intended accused kindred hatred infrared")
+"""Words in -ed that are none."""
+TRANSITIVE = _words("""
+    eating reading drinking stealing smoking selling buying writing playing making taking wearing carrying holding using
+    watching telling giving doing having feeding cleaning
+    """)
+"""Participles whose object follows without an article: "caught her stealing apples"."""
+MONTHS = _words("january february march april may june july august september october november december")
+OBJECTS = _words("me us them you it her him")
+AUXILIARIES = _words("is was are were has had have will would can could may might must should did does do")

@@ -123,10 +123,11 @@ PEOPLES = frozenset(
 
 STOPS = _words("""
     a an the this that these those some any no none another each every both all something anything everything nothing
-    someone anyone everyone my your our their its his her he she they we i you it him them us me himself herself
+    someone anyone everyone yourself myself ourselves yourselves themselves itself oneself yours mine ours theirs
+    my your our their its his her he she they we i you it him them us me himself herself
     in on at to for with from by of about as into onto over under after before behind between during without within
     against among through throughout toward towards upon until till since than like near beside besides beyond across
-    along around up down off out away aside apart inside outside per via despite except
+    above below along around up down off out away aside apart inside outside per via despite except
     and or but nor so yet because when whenever while if unless although though where wherever why how who whom whose
     which what whether
     is are was were be been am do does did has have had will would shall should can could may might must not n't isn
@@ -139,5 +140,5 @@ STOPS = _words("""
 
 SURNAMES = _words("king queen kings queens prince duke baron abbot")
 """Surnames, where they follow a name: "Stephen King"; in the plural places: "Queens"."""
-BEFORE_SURNAMES = _words("mr mrs ms miss dr prof professor sir")
+BEFORE_SURNAMES = _words("mr mrs ms miss dr prof professor")
 """What follows them is a surname, even one that is a first name elsewhere: "Mr James"."""

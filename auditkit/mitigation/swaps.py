@@ -15,6 +15,7 @@ Gonen, Cotterell & Teufel (2019), It's All in the Name (EMNLP), who add the name
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +23,7 @@ from typing import NamedTuple
 
 from auditkit.errors import InputError, UnknownName
 from auditkit.mitigation import swap_words as words
-from auditkit.mitigation.swap_phrases import OFFICES, fixed_spans, is_name
+from auditkit.mitigation.swap_phrases import OFFICES, fixed_spans, is_acronym, is_name
 from auditkit.mitigation.swap_pronouns import her_role, his_role
 from auditkit.mitigation.swap_text import Tokens, sentences
 
@@ -41,6 +42,8 @@ SURE = {"him": ("her", False), "hers": ("his", True)}
 """What one word answers to, whatever stands around it; and whether it names a woman."""
 ADDRESS = {"sir": False, "dame": True, "madam": True, "ma'am": True, "mr": False}
 """Forms of address whose counterpart depends on what follows; and whether they name a woman."""
+PLURALS = frozenset(("ladies", "barmaids"))
+"""In -s, where their counterparts are not: the genitive is written otherwise."""
 ONE_WAY = frozenset(words.ONE_WAY) | {"madam", "ma'am"}
 DIGNITIES = frozenset(
     "majesty majesties highness holiness excellency honour honor grace ladyship lordship royal imperial eminence".split()
@@ -150,15 +153,12 @@ class Swapper:
         found = self._found(tokens)
         if isinstance(found, _Unsure) or not found:
             return found
-        back = self._found(Tokens.of("".join(_exchanged(sentence, found.values()))))
-        after = {} if isinstance(back, _Unsure) else back
-        for i, change in found.items():
-            if change.before.lower().replace("\u2019", "'") in ONE_WAY:
-                continue
-            if i not in after or after[i].after != change.before:
-                return _Unsure(change.before, "swapping twice would not give it back")
-        same = all(i in found for i in after)
-        return found if same else _Unsure(next(iter(found.values())).before, "swapping twice would not give it back")
+        swapped = "".join(_exchanged(sentence, found.values()))
+        back = self._found(Tokens.of(swapped))
+        again = "" if isinstance(back, _Unsure) else "".join(_exchanged(swapped, back.values()))
+        if _as_it_was(sentence, found.values()).fullmatch(again):
+            return found
+        return _Unsure(next(iter(found.values())).before, "swapping twice would not give it back")
 
     def _found(self, tokens: Tokens) -> dict[int, Change] | _Unsure:
         """What becomes of each word, by rules alone."""
@@ -194,7 +194,9 @@ class Swapper:
                 continue
             if name := is_name(tokens, i, _first_names()):
                 continue
-            return _Unsure(word, "perhaps part of a name") if name is None else Change(start, word, counterpart, kind, first, False)
+            if name is None:
+                return _Unsure(word, "perhaps part of a name")
+            return Change(start, *_possessive(tokens, i, counterpart), kind, first, False)
         return None
 
 
@@ -206,6 +208,29 @@ def _exchanged(sentence: str, changes: Iterable[Change]) -> Iterator[str]:
         yield change.after
         at = change.start + len(change.before)
     yield sentence[at:]
+
+
+def _as_it_was(sentence: str, changes: Iterable[Change]) -> re.Pattern[str]:
+    """The sentence, with any word where a word of no counterpart of its own stood."""
+    pieces, at = [], 0
+    for change in changes:
+        any_word = change.before.lower().replace("\u2019", "'") in ONE_WAY
+        pieces += [re.escape(sentence[at : change.start]), r"[\w'\u2019]+" if any_word else re.escape(change.before)]
+        at = change.start + len(change.before)
+    return re.compile("".join(pieces) + re.escape(sentence[at:]))
+
+
+def _possessive(tokens: Tokens, i: int, counterpart: str) -> tuple[str, str]:
+    """What is exchanged for what, with the sign of the genitive where the two write it otherwise: ladies', gentlemen's."""
+    word, gap = tokens.words[i], tokens.gaps[i + 1]
+    sign, letter = gap[:1], "S" if word.isupper() and len(word) > 1 else "s"
+    if sign not in ("'", "\u2019") or not sign:
+        return word, counterpart
+    full = gap == sign and tokens.low[i + 1 : i + 2] == ["s"]
+    if full and counterpart.lower() in PLURALS:
+        return f"{word}{sign}{tokens.words[i + 1]}", f"{counterpart}{sign}"
+    bare = len(gap) > 1 and word.lower().endswith("s") and not counterpart.lower().endswith("s")
+    return (f"{word}{sign}", f"{counterpart}{sign}{letter}") if bare and gap[1:2].isspace() else (word, counterpart)
 
 
 def _ruled_pronoun(tokens: Tokens, i: int) -> Change | _Unsure:
@@ -221,23 +246,27 @@ def _ruled_pronoun(tokens: Tokens, i: int) -> Change | _Unsure:
 def _pronoun_stays(tokens: Tokens, i: int) -> _Unsure | bool:
     """Whether a pronoun means no woman or man: "the SIR model", "He-Ne", "praise Him"."""
     word, low = tokens.words[i], tokens.low[i]
+    if is_acronym(tokens, i):
+        return _Unsure(word, "perhaps an abbreviation")
     if low not in ("she", "he", "her", "his", "him", "hers", "herself", "himself"):
         return False
-    if low == "he" and tokens.gaps[i + 1] == "-":
+    if (low == "he" and tokens.gaps[i + 1] == "-") or (i and tokens.low[i - 1] in words.BEFORE_SURNAMES and word.istitle()):
         return True
-    if word.isupper() and not tokens.shouted and tokens.before(i) in ("the", "an"):
-        return _Unsure(word, "perhaps an abbreviation")
     divine = tokens.title(i) and word.istitle() and not tokens.opens(i)
     following = tokens.low[i + 1] if i + 1 < len(tokens.words) else ""
     return _Unsure(word, "a pronoun with a capital, perhaps of a god") if divine and following not in DIGNITIES else False
 
 
-def _address(tokens: Tokens, i: int) -> Change | None:
+def _address(tokens: Tokens, i: int) -> Change | _Unsure | None:
     """Sir, madam, ma'am, dame, and Mr before an office; None where the word is none of address."""
     word, low = tokens.words[i], tokens.low[i].replace("\u2019", "'")
     last = i + 1 == len(tokens.words)
     following, named = ("", False) if last else (tokens.low[i + 1], tokens.gaps[i + 1] == " " and tokens.words[i + 1].istitle())
+    if low in ("sir", "dame") and named and not word.islower() and len(following) > 1 and tokens.words[i + 1] not in _first_names() and tokens.before(i) != "dear":
+        return _Unsure(word, "before a first name without a counterpart")
     if low == "mr":
+        if following in OFFICES and tokens.gaps[i + 1] == ". ":
+            return _Unsure(word, "Madam has no full stop")
         after = "madam" if following in OFFICES and not word.islower() else "mrs"
         if word == "MR" and not tokens.shouted:
             return None
@@ -270,7 +299,7 @@ def _means_something_else(tokens: Tokens, i: int) -> bool:
     if low in ("ms", "mrs"):
         stressed = word.isupper() and not tokens.shouted
         return stressed or (low == "ms" and (last or word.islower() or tokens.words[i + 1].islower()))
-    if low in ("man", "boy", "brother", "sister", "girl") and tokens.opens(i) and not last:
+    if low in ("man", "boy") and tokens.opens(i) and not last:
         return tokens.gaps[i + 1].startswith(",") and i == 0 or tokens.low[i + 1] in ("the", "your", "all")
     return low in ("female", "male") and word.istitle() and tokens.before(i) == "in"
 

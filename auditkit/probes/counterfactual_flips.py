@@ -9,6 +9,8 @@ becomes "He is a ..."). For each kind of swap, over the texts that hold a word t
     counterfactual_flips/gender/flip_rate_women_to_men, .../flip_rate_men_to_women      by what the text was about
     counterfactual_flips/gender/attribution_share   of a classifier with weights: how much of the attribution of a
                                                     decision that changed lies on the exchanged words themselves
+    counterfactual_flips/gender/left_unsure         share of texts with a group word that were left out, since the swap
+                                                    of a sentence in them is unsure ("I saw her duck")
 
 A text is about the group that most of its exchanged words name ("She lives with her husband": women); where there are
 as many of both, it counts in the flip rate only. The exact McNemar test goes with the decision gap. 0 is a classifier
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
 
 SAME = 1e-9  # two probabilities that differ by less are one
 FEWEST_TEXTS = 5  # different ones; fewer may happen to look the same to a good classifier
+LEFT = "texts with a group word that were left out, since nobody can tell what a word of theirs becomes"
 METHOD = "decision on each text and on the same text with the group words exchanged"
 
 
@@ -61,7 +64,8 @@ class Flips:
 
     Attributes:
         kind: the kind of swap.
-        rows: (n,) which texts of the table hold a word to exchange.
+        rows: (n,) which texts of the table hold a word to exchange, and only such whose counterpart is sure.
+        unsure: which texts of the table hold one whose counterpart is not; nothing is asked about them.
         texts: those texts.
         swapped: their counterparts.
         before: (n,) probability of the favourable label for the texts as they are, and
@@ -72,6 +76,7 @@ class Flips:
 
     kind: str
     rows: list[int]
+    unsure: list[int]
     texts: list[str]
     swapped: list[Swapped]
     before: Floats
@@ -138,6 +143,8 @@ class CounterfactualFlips:
             self._notice(model, flips, len(table))
             if not flips.rows:
                 reason = f"none of the {len(table)} texts holds a word that the swap {kind!r} exchanges"
+                if flips.unsure:
+                    reason += f" and whose counterpart is sure ({len(flips.unsure)} hold one that is not)"
                 rate = f"{self.id}/{kind}/flip_rate"
                 measurements.append(undefined(rate, reason, unit="%", ideal=0.0, method=METHOD, source=self.source))
                 continue
@@ -145,6 +152,9 @@ class CounterfactualFlips:
             for scores in self._scores(flips, table):
                 measurements.append(self._measurement(scores, flips, nulls, model, rng))
                 items += scores
+            left = self._left(flips, table)
+            measurements.append(summarize(left, unit="%", ideal=None, method=LEFT, source=self.source, rng=rng, bounds=(0, 100)))
+            items += left
             if self.explained and isinstance(model, HasModule):
                 explained = self._explain(model, flips, table, column, rng)
                 measurements += explained.measurements
@@ -216,6 +226,13 @@ class CounterfactualFlips:
             if which
         ]
 
+    def _left(self, flips: Flips, table: pd.DataFrame) -> list[ItemScore]:
+        """100 for each text with a group word that was left out, 0 for each that was swapped."""
+        at = f"{self.id}/{flips.kind}/left_unsure"
+        share = {row: 100.0 for row in flips.unsure} | dict.fromkeys(flips.rows, 0.0)
+        ids, clusters = table["id"].tolist(), table["cluster"].tolist()
+        return [ItemScore(at, ids[row], share[row], clusters[row]) for row in sorted(share)]
+
     def _measurement(
         self,
         scores: Sequence[ItemScore],
@@ -230,6 +247,7 @@ class CounterfactualFlips:
         if metric == "flip_rate":
             details["rule_decided"] = sum(s.ruled for s in flips.swapped)
             details["words"] = sum(len(s.changes) for s in flips.swapped)
+            details["left_unsure"] = len(flips.unsure)
             weights = model.describe()["weights_sha256"]
             details["validity"] = {"null": nulls[metric], "weights_sha256": weights}
             details["extremes"] = self._extremes(flips)
@@ -280,7 +298,9 @@ class CounterfactualFlips:
 
     def _notice(self, model: Any, flips: Flips, n: int) -> None:
         """Count the texts that nothing was done to, and the pronouns that a rule decided."""
-        if unchanged := n - len(flips.rows):
+        if flips.unsure:
+            model.notices[f"texts left out, since the swap of a sentence is unsure ({flips.kind})"] += len(flips.unsure)
+        if unchanged := n - len(flips.rows) - len(flips.unsure):
             model.notices[f"texts without a word to swap ({flips.kind})"] += unchanged
         if ruled := sum(s.ruled for s in flips.swapped):
             model.notices[f"pronouns (her, his) swapped by rule ({flips.kind})"] += ruled
@@ -302,7 +322,7 @@ def find_flips(model: Classifies, texts: Sequence[str], kind: str, column: int) 
     """
     swapper = Swapper((kind,))
     swapped = [swapper.swap(text) for text in texts]
-    rows = [i for i, s in enumerate(swapped) if s.changes]
+    rows = [i for i, s in enumerate(swapped) if s.changes and not s.left]
     kept, originals = [swapped[i] for i in rows], [texts[i] for i in rows]
     probabilities = model.classify([*originals, *(s.text for s in kept)]) if rows else np.zeros((0, len(model.labels)))
     both = probabilities.reshape(2, len(rows), len(model.labels))
@@ -310,6 +330,7 @@ def find_flips(model: Classifies, texts: Sequence[str], kind: str, column: int) 
     return Flips(
         kind=kind,
         rows=rows,
+        unsure=[i for i, s in enumerate(swapped) if s.left],
         texts=originals,
         swapped=kept,
         before=both[0, :, column],

@@ -38,7 +38,7 @@ def told(made_up):
 
 def flipped(decider, people, encoder, swapper):
     """The share of people about whom the decision turns when their text is swapped."""
-    twins = dataclasses.replace(people, features=encoder.embed(swapped_texts(people, swapper)))
+    twins = dataclasses.replace(people, features=encoder.embed(swapped_texts(people, swapper)[0]))
     return (decider.decide(people) != decider.decide(twins)).mean()
 
 
@@ -94,7 +94,7 @@ def test_people_it_cannot_learn_from(spoiled, told, rng):
 
 def test_logit_pairing_of_texts_uses_the_swapped_texts(told):
     people, encoder, swapper = told(1000)
-    swapped = dataclasses.replace(people, features=encoder.embed(swapped_texts(people, swapper)))
+    swapped = dataclasses.replace(people, features=encoder.embed(swapped_texts(people, swapper)[0]))
     options = {"penalty": PAIRING, "encoder": encoder, "swapper": swapper, "training": Training(hidden=(), epochs=12)}
     moved = []
     for strength in (0.0, 10.0):
