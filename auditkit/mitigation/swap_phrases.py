@@ -119,6 +119,8 @@ OPENERS = _words("""
     congratulations happy merry good goodbye welcome where why how who what here there maybe because if though although
     """)
 """With a capital only because a sentence starts there, or before a first name."""
+ADDRESSED = _words("mom dad mum mommy mummy daddy grandma grandpa granny grandad mama papa")
+"""Nouns with a capital as of a name: "Thank Mom"."""
 ROYAL = _words("queen king prince princess emperor empress mother father sister brother aunt uncle lady baron baroness")
 """Before a first name that has no counterpart, nobody can tell what the name would be: "Queen Victoria"."""
 BEFORE_NOUNS = _words("""
@@ -224,7 +226,8 @@ def _follows_a_name(tokens: Tokens, i: int) -> bool:
     """Whether a capitalised word that opens no sentence and names no group stands before."""
     before = tokens.before(i)
     known = words.STOPS | words.GENDERED | OPENERS | words.PEOPLES
-    return bool(before) and tokens.title(i - 1) and not tokens.opens(i - 1) and before not in known
+    addressed = tokens.low[i] in ADDRESSED and tokens.opens(i - 1)
+    return bool(before) and tokens.title(i - 1) and not addressed and before not in known
 
 
 def _is_people_in_a_name(tokens: Tokens, i: int) -> bool | None:

@@ -179,7 +179,7 @@ def _adverbs(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
         return None if not _ends(after[1:]) else "unsure"
     if first == "half" and second == "of":
         return "object"
-    if first in ("only", "best", "most") and second and second not in STOPS:
+    if first in ("only", "best", "most") and second and second not in STOPS and not _relative(tokens, i):
         return None
     counted = first in v.NUMBERS | {"several", "many", "countless"} or first.isdigit()
     if counted and second in v.TIMES and (second == "times" or _at(after, 2) in ("ago", "later", "before", "earlier", "after")):
@@ -188,9 +188,12 @@ def _adverbs(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
         return "object" if second == "to" else "unsure"
     if counted and second in v.TIMES and tokens.before(i) in ("take", "takes", "took", "taken", "cost", "costs", "taking"):
         return "object"
-    if first in v.DAYS and (not second or second in v.TIMES or second in STOPS) and tokens.before(i) not in v.PREPOSITIONS:
+    if first in v.DAYS and (not second or second in v.TIMES or second in STOPS) and tokens.before(i) not in v.PREPOSITIONS | v.KEPT_DAYS:
         return "object"
     skipped = _skip_adverbs(after)
+    goes_on = _at(after, skipped)
+    if skipped and _relative(tokens, i) and (goes_on in v.FINITE or _past(goes_on)) and _ends(after[skipped + 1 :]):
+        return "object"
     return "object" if skipped and _ends(after[skipped:]) and first not in ("best", "half") else None
 
 
@@ -226,6 +229,8 @@ def _gerund(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
     if not first.endswith("ing") or first in v.NOT_PARTICIPLES or first in v.NOT_ADVERBS:
         return None
     if before in v.PERCEPTION | v.COMPLEX:
+        if first in ("being", "getting", "having") and _past(_at(after, 1)):
+            return "object"
         if _ends(after[1:]) or (before in v.PERCEPTION and first in v.TRANSITIVE):
             return "object"
         return "unsure" if before in v.PERCEPTION else None

@@ -29,6 +29,7 @@ NOT_PROSE = re.compile(
     |\b[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|edu|gov|io|co|de|uk|fr|es|eu|info|ai|dev|app|py|js|ts|txt|html?|csv|json|md
         |pdf|png|jpe?g|docx?|xlsx?|zip|exe|sh)\b(?:/[^\s<>"]*)?           # a host, a file
     |(?<![\w.])(?:[A-Z]:\\|~?/)[\w.-]+[/\\][\w./\\-]*                     # a path
+    |\b[\w-]+(?:/[\w-]+)+\.[a-z]{1,5}\b                                   # a relative one
     |\b\w+\((?!s\)|-)[\w\s,.'"=]{0,40}\)                                  # a call, a page of the manual
     |\b\w+\[['"a-z_]\w*['"]?\]                                            # an item of a mapping
     |\b[a-z_]\w*(?:\.[a-z_]\w*)+\b                                        # an attribute

@@ -73,11 +73,11 @@ NAMING = _words("""
 COMPLEX = _words("""
     find finds found finding leave leaves left leaving call calls called calling make makes made making keep keeps kept
     keeping think thinks thought drive drives drove driven get gets got getting hold holds held turn turns turned want wants
-    wanted set sets pull pulled push pushed drew shot shoots shook beat beats scared bored knocked kicked knock kick hugged
+    labelled labelling wanted set sets pull pulled push pushed drew shot shoots shook beat beats scared bored knocked kicked knock kick hugged
     squeezed worked strike struck prove proved like likes liked prefer preferred feel felt see saw have has had having
     """) | _forms("""
     consider believe render declare deem judge label brand pronounce presume assume suppose rate term reckon imagine
-    picture portray depict call
+    picture portray depict view
     """)
 """Followed by an object and what it is, becomes or is held to be: "consider her intelligent"."""
 PERCEPTION = _words("""
@@ -114,7 +114,7 @@ SPOKEN_TO = SPEECH | _words("call calls called name named nickname nicknamed dub
 FINITE = _words("""
     said says went goes came knew knows took gave gives began heard sat got wrote held met grew fell threw brought taught
     sent led wore woke shook drove ate sang drew became told seems forgot forgave chose hid bit rode blew flew froze stole swore tore crept wept slept dealt meant
-    clung flung swung stung rang sprang shrank sank drank stank strove wove awoke arose undertook withdrew forbade slid ran broke burst spoke shone thinks believes understood agreed kept asked replied
+    clung flung swung stung rang sprang shrank sank drank stank strove wove awoke arose undertook withdrew forbade slid ran quit broke burst spoke shone thinks believes understood agreed kept asked replied
     answered smiled laughed nodded shrugged
     """)
 """Forms of verbs that modify no noun: "the woman behind her said"."""
@@ -150,7 +150,7 @@ GIFTS = _words("""
     """)
 """What is given, told or taught without an article, and seldom one's own before."""
 MASS = _words("""
-    work time music help support food bread tea coffee dinner lunch breakfast supper soup cake wine beer toast juice milk
+    fame glory praise acclaim recognition admiration sympathy prestige criticism applause work time music help support food bread tea coffee dinner lunch breakfast supper soup cake wine beer toast juice milk
     sugar meat fruit rice pasta pizza cereal porridge homework news attention comfort joy love trust respect power freedom
     justice treatment care shelter pain pleasure energy experience training education equipment furniture luggage mail
     clothing jewellery jewelry poetry fuel air blood medication counsel refuge space room rent research paper land gold
@@ -169,7 +169,9 @@ TIMES = _words("""
     time times summer winter spring autumn morning afternoon evening monday tuesday wednesday thursday friday saturday
     sunday mondays tuesdays january february march april june july august september october november december
     """)
-DAYS = _words("monday tuesday wednesday thursday friday saturday sunday")
+DAYS = _words("""
+    monday tuesday wednesday thursday friday saturday sunday mondays tuesdays wednesdays thursdays fridays saturdays sundays
+    """)
 NUMBERS = _words("""
     two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen twenty thirty forty fifty sixty
     seventy eighty ninety hundred thousand million
@@ -198,7 +200,22 @@ ADJECTIVES = _words("""
     dishonest excellent exceptional mediocre overrated underrated guiltless bored paranoid dead stiff lucky unlucky
     prepared wild bitter cheerful careful careless wonderful wondrous delightful irresistible inspiring intimidating
     irritating exhausting fascinating unbearable perfect eligible inadequate sincere insincere distant aloof stubborn
-    open shut awkward stunning genuine private unique restless distraught hesitant reluctant confident indifferent independent dependent
+    sunny tiny skinny cranky shaky risky needy itchy queasy groggy grumpy moody chatty tidy dirty nasty nosy bossy picky lousy
+    greedy handy sorry weary wary merry scary heavy steady sturdy trendy gloomy clumsy feisty humble noble subtle nimble agile
+    fragile fertile sterile senile immobile passionate affectionate desperate fortunate unfortunate obstinate accurate
+    literate illiterate delicate considerate inconsiderate compassionate inarticulate articulate bereft deft dim dry dumb faint
+    fierce firm frail frank glad grave grim hoarse keen lean limp lost mild neat numb plump pliant quaint ripe rough sane
+    shallow sharp shrewd slim sly smug snug solemn sore steep stern stout strict swift taut tense terse thick timid tender
+    vague vain vast vile vivid wide zealous cross obsolete bare barren tame lax lenient meek modern absurd alike aghast adrift
+    afloat ashamed averse alert astray astute austere avid benign bleak blond blonde brisk brittle candid chaste coarse
+    crass cute daft demure devout discreet distinct divine docile drab dreary eager elder exempt exquisite extreme false fatal
+    feeble fond forlorn foul frantic futile gaunt ghastly glib grateful gross gruff gullible haggard harsh hasty hardy hefty
+    humane idle immune impolite inane inept inert infirm insecure jolly jovial lame languid listless livid lofty lucid
+    mellow morose mundane obese obscure overjoyed petty placid polite pompous potent profound prone pure quirky rash remote
+    resolute rigid robust rotten rugged ruthless sallow scarce secure sedate serene severe shabby simple skittish sleek
+    slender sluggish sombre somber sordid splendid squeamish staid stale stark staunch suave sullen sultry superb supple surly
+    svelte tawdry tranquil uncouth unsafe unseen unarmed upbeat uptight urbane valiant volatile wan weird wistful wooden open
+    shut awkward stunning genuine private unique restless distraught hesitant reluctant confident indifferent independent dependent
     present absent silent violent ignorant elegant radiant significant vigilant dominant redundant emotional rational
     irrational professional unprofessional critical cynical hysterical practical equal special suicidal romantic dramatic
     pathetic sympathetic energetic enthusiastic optimistic pessimistic realistic fantastic frantic ecstatic erratic toxic
@@ -289,3 +306,5 @@ TRANSITIVE = _words("""
 MONTHS = _words("january february march april may june july august september october november december")
 OBJECTS = _words("me us them you it her him")
 AUXILIARIES = _words("is was are were has had have will would can could may might must should did does do")
+KEPT_DAYS = _words("spend spends spent spending love loves loved hate hates hated enjoy enjoys enjoyed keep keeps kept plan plans planned")
+"""Days are what these are about: "spends her Sundays"."""

@@ -190,6 +190,8 @@ class Swapper:
                 return _address(tokens, i)
         for kind in self.kinds:
             counterpart, first = _counterparts(kind).get(word, ("", False))
+            if word == "Man" and tokens.opens(i) and tokens.low[i + 1 : i + 2] in (["is"], ["has"], ["can"], ["does"]):
+                return _Unsure(word, "perhaps all of mankind")
             if not counterpart or _means_something_else(tokens, i):
                 continue
             if name := is_name(tokens, i, _first_names()):

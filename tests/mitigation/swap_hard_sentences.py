@@ -550,7 +550,7 @@ I took his not very old car. | I took her not very old car. ?
 The decision was his to make. | The decision was hers to make.
 Whoever it is, bring him/her/them in. | Whoever it is, bring her/him/them in.
 Ask for her or his number. | Ask for his or her number.
-Each (his or her) vote counts. | Each (her or his) vote counts.
+Each (his or her) vote counts. | ?
 He/she/they may apply. | She/he/they may apply.
 She/he may apply. | He/she may apply.
 Dear Madam, he owes us money. | Dear Sir, she owes us money.
@@ -626,7 +626,7 @@ The landlord showed her the flat. | The landlady showed him the flat.
 The landlord returned her deposit. | The landlady returned his deposit.
 Please hand her the phone. | Please hand him the phone.
 Please hand her phone to me. | Please hand his phone to me.
-The fans threw her flowers. | ?
+The fans threw her flowers. | The fans threw him flowers. ?
 The company offered her shares. | ?
 They offered her little comfort. | They offered him little comfort.
 They comforted her little brother. | They comforted his little sister.
