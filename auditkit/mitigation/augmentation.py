@@ -60,8 +60,9 @@ class CounterfactualAugmentation:
         features = np.concatenate([train.features, embedded])
         label = np.concatenate([train.label, train.label[changed]])
         weight = np.concatenate([np.where(changed, 0.5, 1.0), np.full(len(embedded), 0.5)])
+        counts = None if train.weights is None else np.concatenate([train.weights, train.weights[changed]])
         about = {"texts_swapped": int(changed.sum()), "texts_left_unsure": unsure}
-        return ClassifierDecider(fit_logistic(features, label, weight), about)
+        return ClassifierDecider(fit_logistic(features, label, weight, counts=counts), about)
 
 
 def swapped_texts(people: Split, swapper: Swaps) -> tuple[tuple[str, ...], int]:

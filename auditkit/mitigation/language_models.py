@@ -85,8 +85,8 @@ def counterfactual_pairs(texts: Sequence[str], kinds: tuple[str, ...]) -> tuple[
     unsure = [text for text, swapped in both if swapped.left]
     if not pairs:
         raise DataError(
-            f"none of {len(texts)} texts names a group ({', '.join(kinds)}) whose swap is sure ({len(unsure)} are unsure); "
-            "nothing to learn from"
+            f"none of {len(texts)} texts names a group ({', '.join(kinds)}) whose swap is sure, {len(unsure)} name one "
+            "whose swap is not; nothing to learn from"
         )
     return pairs, unsure
 

@@ -1,6 +1,6 @@
 """Names and fixed phrases in which a word of the lists says nothing about a person: "Isle of Man", "Indian Ocean".
 
-A small gazetteer and three rules, no recogniser: what counts is that a name is not taken for a group.
+The phrases of `swap_gazetteer` and a few rules, no recogniser: what counts is that a name is not taken for a group.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import re
 from functools import cache
 
 from auditkit.mitigation import swap_words as words
+from auditkit.mitigation.swap_gazetteer import FIXED
 from auditkit.mitigation.swap_text import Tokens
 
 
@@ -16,124 +17,69 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-FIXED = (
-    # people, saints and figures
-    "(?:blessed )?virgin (?:mary|queen)|bloody mary|mary poppins|mary celeste|mother (?:nature|earth|teresa|goose|hubbard)|"
-    "father (?:christmas|time|brown|ted)|big brother|brothers? grimm|uncle (?:sam|ben's|tom's cabin)|aunt jemima|"
-    "jane doe|john doe|dear john|peter pan|peter rabbit|simon says|king kong|king james(?: (?:bible|version))?|"
-    "(?:alexander|catherine|peter) the great|father, son,? and|son of (?:god|man|a gun|a bitch)|sons of bitches|"
-    "holy (?:father|mother)|our (?:father|lady) (?:who|in heaven|of)|founding fathers?|pilgrim fathers|"
-    "lady (?:gaga|godiva|luck|liberty|justice|macbeth|bird)|guy fawkes|gal gadot|prince charming|drag (?:queens?|kings?)|"
-    "babe ruth|big ben|thelonious monk|robin hood|tom, dick|"
-    # places
-    "isle of man|manx|king's (?:cross|lynn|college|road|speech)|queen's (?:university|park|gambit|speech|counsel)|"
-    "queen mary(?: (?:university|2))?|prince (?:edward island|of wales check)|duke (?:university|energy|ellington|nukem)|"
-    "martha's vineyard|johns hopkins|james(?:town| river| bay)|maiden lane|hyde park|"
-    # rooms, events, things
-    "(?:ladies'?|lady's|men's|women's|gents'?|gentlemen's) (?:night|room|rooms|toilet|toilets|loo|day|lavatory|restroom)|"
-    "gentlem[ae]n'?s'? (?:agreement|agreements|club)|old wives'? tales?|old boys'? (?:club|network)|"
-    "(?:boy|girl) (?:scouts?|guides?)|mother(?:'s)? (?:tongues?|lode|board|ship|country)|sister (?:city|cities|ship|ships|"
-    "company|companies|paper|project|site|station|channel|article)|brother[- ]in[- ]arms|brothers in arms|"
-    "(?:burger|lion|dairy|scorpion|tiger|pearly|fisher|sun) (?:king|queen)s?|king[- ](?:size|sized|crabs?|prawns?|salmon|"
-    "cobras?|penguins?|protea|oyster|tides?|post|pin|cake)|queen[- ](?:bees?|size|sized|consort|conch|ant|ants|palm)|"
-    "(?:checkmate|check) (?:the|a|his|her) king|(?:black|white)(?:'s)? (?:king|queen)(?:'s)?|king's (?:pawn|indian)|"
-    "witch[- ](?:hunts?|hazel|elm)|monk(?:'s)?[- ](?:fish|seals?|fruit|hood|parakeets?)|"
-    "adam's apples?|catherine wheels?|mary jane(?:s)?|jerry (?:cans?|built)|daddy[- ]long[- ]?legs|"
-    "hero (?:sandwich|sandwiches|image)|male (?:connectors?|plugs?|threads?|couplings?|fittings?|sockets?)|"
-    "female (?:connectors?|plugs?|threads?|couplings?|fittings?|sockets?)|male and female (?:connectors?|plugs?|threads?)|"
-    "bride and groom|groom and bride|his and hers|hers and his|"
-    "women and children first|man[- ](?:made|hours?|eating|eaters?|power|hole|holes|cave|caves|bun|flu|kind|day|days|in the "
-    "middle)|no man's land|every man for himself|man (?:overboard|united|city|ray)|(?:to|will|would|must|should|can) man "
-    "(?:the|a|an|their|our|all|these|both)|right[- ]hand man|straw man|straw men|con man|man's best friend|(?:iron|spider|bat|"
-    "super|ant|rain|pac|burning|invisible|x)[- ]m[ae]n|wonder woman|little women|pretty woman|men in black|x-men|"
-    "mad men|old man (?:river|winter)|(?:oh|oh,|hey|hey,|aw|yeah,|yo,) man|oh,? boy|oh,? brother|atta ?boys?|the beach boys|"
-    "beastie boys|spice girls|backstreet boys|pet shop boys|the (?:godfather|handmaid's)|mrs\\.? doubtfire|mr\\.? bean|"
-    "mrs\\.? dalloway|miss (?:universe|world|america|usa|marple|piggy|saigon)|ms\\.? (?:word|office|windows|excel|dos|access)|"
-    "god save the (?:king|queen)|mother of (?:pearl|all)|king of (?:the hill|pop)|dad jokes?|mom and pop|mum's the word|"
-    "sugar daddy|daddy issues|who's your daddy|lehman brothers|"
-    "warner bro(?:ther)?s\\.?|marx brothers|wright brothers|jonas brothers|brother (?:printers?|industries)|sister act|"
-    "adam and eve|david and goliath|tom and jerry|ben (?:&|and) jerry(?:'s)?|wizard of oz|(?:setup|installation|import) wizard|"
-    "(?:king|queen)s? of (?:hearts|spades|clubs|diamonds)|(?:mother|daughter|sister) (?:cells?|chromatids?|nucle(?:us|i))|"
-    "black widows?|widow's peak|boyfriend jeans|game boys?|gossip girl|gone girl|boy george|girls aloud|fall out boy|"
-    "mean girls|golden girls|gilmore girls|fresh prince|black prince|queen mother|mother superior|cowboy bebop|"
-    "lady's (?:fingers?|slipper|mantle)|male,? (?:the )?(?:capital|maldives)|notre[- ]dame|men's health|mr\\.? robot|"
-    "alice in wonderland|jane eyre|anna karenina|jack daniel's|kathy ireland|norway (?:spruce|maple)|poland springs?|"
-    # religion and nations
-    "christian (?:bale|dior|slater|louboutin|science|scientists?|era|name|names|aid|grey|democrats?|democratic)|"
-    "(?:muslim|christian) brotherhood|muslim league|church of (?:england|scotland|satan|scientology|ireland)|"
-    "church (?:bells?|mice|mouse)|poor as a church mouse|church ?hill|christ church|bible belt|gideon bible|"
-    "bible of the (?:industry|trade)|nation of islam|cat stevens|yusuf islam|"
-    "indian (?:ocean|summer|wells|river|ink|rubber|elephant|elephants|paintbrush|subcontinent|pipe|territory|reservation)|"
-    "(?:american|red|west|east|plains|cherokee|navajo) indians?|(?:cleveland|mumbai) indians|india (?:ink|rubber|pale ale)|"
-    "(?:air|east|bank of|british|french) india(?: company)?|east india|irish (?:sea|setters?|wolfhounds?|coffee|coffees|stew|"
-    "whiske?y|cream|goodbye|moss|soda bread)|(?:northern|republic of|fighting) (?:ireland|irish)|the fighting irish|"
-    "(?:new|gulf of) mexico|mexico city|mexican (?:wave|standoff|stand-off|jumping beans?|hat dance)|air canada|"
-    "canada (?:geese|goose|dry|day|balsam)|o canada|canadian (?:bacon|club|shield|pacific)|belgian (?:waffles?|chocolate|"
-    "chocolates|malinois|beer|beers|congo)|swedish (?:meatballs?|massage|chef|fish)|norwegian (?:wood|"
-    "cruise line|air|forest cat)|portuguese (?:man[- ]o'?[- ]?war|water dogs?)|nail polish|polish (?:notation|remover|"
-    "the|your|my|this|that|up|it|and wax)|french polish|(?:spit|shoe|furniture|car|floor) (?:and )?polish|vietnam (?:war|"
-    "veterans?|vets?|era)|nigerian (?:prince scams?|dwarf)|"
-    # scripture
-    "(?:gospel|book|letter|epistle)s? (?:of|according to|to) (?:st\\.? )?[a-z]+|(?:john|matthew|james|daniel|peter|samuel|ruth) "
-    "\\d+(?::\\d+)?|[12] (?:samuel|peter|timothy|john)|"
-    # what is said of the words themselves
-    "s/he|\\(s\\)he|s\\(he\\)|wo/m[ae]n|\\(wo\\)m[ae]n|fe/male|\\(fe\\)males?"
-)
-"""Fixed phrases; an apostrophe stands for either kind, and whatever its capitals, each stays as it is."""
 BEFORE_PLACES = _words("""
-    saint st ste san santa sankt são sao sint lake mount mt cape fort port hurricane storm typhoon cyclone camp villa rio
-    bahia isle
+    saint st ste san santa sankt são sao sint lake mount mt cape fort port hurricane storm typhoon cyclone camp villa
+    rio bahia isle
     """)
 """What follows them is a place, a saint or a storm."""
 PLACES = _words("""
-    street st road rd avenue ave island islands university college hospital school academy cathedral river lake ocean sea
-    airport bridge station museum institute foundation prize trophy stadium square palace castle company corporation inc
-    ltd llc plc gmbh co county bank peninsula bay gulf mountains desert airlines railway library theatre theater press hotel
-    inn hall centre center terrace avenue lane beach canal strait falls park gardens memorial harbour harbor barracks dam
-    brewery partnership group holdings scholarship scholarships fellowship medal records pictures studios brothers bros
+    street st road rd avenue ave island islands university college hospital school academy cathedral river lake ocean
+    sea airport bridge station museum institute foundation prize trophy stadium square palace castle company
+    corporation inc ltd llc plc gmbh co county bank peninsula bay gulf mountains desert airlines railway library
+    theatre theater press hotel inn hall centre center terrace lane beach canal strait falls park gardens memorial
+    harbour harbor barracks dam brewery partnership group holdings scholarship scholarships fellowship medal records
+    pictures studios brothers bros
     """)
 """Names that end in one of these are of places, houses or firms: "Mary Street", "King George Hospital"."""
-OFFICES = _words("president speaker secretary justice ambassador mayor chancellor minister prime vice chair foreman")
+OFFICES = _words("""
+    president speaker secretary justice ambassador mayor chancellor minister prime vice chair foreman
+    """)
 """Addressed as "Madam Speaker" and "Mr Speaker"."""
+LONGEST_NAME = 8
 BEFORE_NAMES = words.BEFORE_SURNAMES
 GIVEN = _words("""
-    henry frank jack harry ben elton ray ron bob tom jim joe bill sam max luke martin kate ella etta ron greg stan fred carl
-    oscar hugo victor edgar bruce chris alex jesse lebron marlon judy betty dolly elmore lil saint billy bobby jimmy johnny
-    tommy willie dustin dwight clint ralph rosa hans sean boris elon steve jeff dave mike dan matt nick rob ed ted al lou
-    leo rick phil don dean clark louis miles otis percy philip prince roger russell scott stuart walter wesley zachary
-    ava mia chloe zoe lily ivy pearl hazel iris ada eva eve ann anne annie ellen elena nina tina gina rita lola lucy molly
-    polly sally holly penny abby cathy kathy sue joan joanna jean june april claire clara julie kelly kim tracy wendy
+    henry frank jack harry ben elton ray ron bob tom jim joe bill sam max luke martin kate ella etta greg stan fred
+    carl oscar hugo victor edgar bruce chris alex jesse lebron marlon judy betty dolly elmore lil saint billy bobby
+    jimmy johnny tommy willie dustin dwight clint ralph rosa hans sean boris elon steve jeff dave mike dan matt nick
+    rob ed ted al lou leo rick phil don dean clark louis miles otis percy philip prince roger russell scott stuart
+    walter wesley zachary ava mia chloe zoe lily ivy pearl hazel iris ada eva eve ann anne annie ellen elena nina tina
+    gina rita lola lucy molly polly sally holly penny abby cathy kathy sue joan joanna jean june april claire clara
+    julie kelly kim tracy wendy
     """)
 """First names that are on no list of pairs: what follows one is a surname, "Elton John"."""
 OPENERS = _words("""
-    ask tell give call meet let see yesterday today tomorrow dear hello hi hey thanks sorry yes no well now then did does
-    will would can could should may might please only even both like unlike sometimes often maybe perhaps once later
-    meanwhile suddenly finally poor young old little nurse doctor professor president captain sergeant judge cousin great
-    queen king prince princess uncle aunt sister brother mother father grandma grandpa lady actor actress king mrs mr ms
-    miss sir dame when while until historian historians general senator governor democrat republican author writer singer
-    rapper director coach manager critic critics actors mayor bishop pope architect engineer detective inspector officer
-    lieutenant colonel major admiral chief reverend pastor rabbi brother neighbour classmate teammate physicist chemist
-    philosopher poet painter composer journalist reporter economist king novelist biographer artist lawyer attorney
-    chairman chairwoman spokesman spokeswoman midfielder striker goalkeeper pitcher quarterback driver dear little said
-    pretty everyone nobody somebody everybody someone thank love loved hate hated call called name named saw told gave
-    congratulations happy merry good goodbye welcome where why how who what here there maybe because if though although
+    ask tell give call meet let see yesterday today tomorrow dear hello hi hey thanks sorry yes no well now then did
+    does will would can could should may might please only even both like unlike sometimes often maybe perhaps once
+    later meanwhile suddenly finally poor young old little nurse doctor professor president captain sergeant judge
+    cousin great queen king prince princess uncle aunt sister brother mother father grandma grandpa lady actor actress
+    mrs mr ms miss sir dame when while until historian historians general senator governor democrat republican author
+    writer singer rapper director coach manager critic critics actors mayor bishop pope architect engineer detective
+    inspector officer lieutenant colonel major admiral chief reverend pastor rabbi neighbour classmate teammate
+    physicist chemist philosopher poet painter composer journalist reporter economist novelist biographer artist
+    lawyer attorney chairman chairwoman spokesman spokeswoman midfielder striker goalkeeper pitcher quarterback driver
+    said pretty everyone nobody somebody everybody someone thank love loved hate hated called name named saw told gave
+    congratulations happy merry good goodbye welcome where why how who what here there because if though although
     """)
 """With a capital only because a sentence starts there, or before a first name."""
 ADDRESSED = _words("mom dad mum mommy mummy daddy grandma grandpa granny grandad mama papa")
 """Nouns with a capital as of a name: "Thank Mom"."""
-ROYAL = _words("queen king prince princess emperor empress mother father sister brother aunt uncle lady baron baroness")
+ROYAL = _words("""
+    queen king prince princess emperor empress mother father sister brother aunt uncle lady baron baroness
+    """)
 """Before a first name that has no counterpart, nobody can tell what the name would be: "Queen Victoria"."""
 BEFORE_NOUNS = _words("""
-    a an the another every each no any some devout fellow good proper practising practicing first former non new young old
-    black white american european is are was were be been being becomes became not nor as or and muslim jewish for his her
-    their my your our this that only of in by between among against
+    a an the another every each no any some devout fellow good proper practising practicing first former non new young
+    old black white american european is are was were be been being becomes became not nor as or and muslim jewish for
+    his her their my your our this that only of in by between among against
     """)
 """After these "Christian" is a word for a believer or their belief, before a noun or at the end."""
 PEOPLE_WORDS = frozenset(w.lower() for pair in (*words.RELIGIONS, *words.NATIONALITIES) for w in pair)
-CHESS = frozenset(f"{file}{rank}" for file in "abcdefgh" for rank in "12345678") | _words("chess pawn pawns rook rooks checkmate castled castling stalemate")
+CHESS = frozenset(f"{file}{rank}" for file in "abcdefgh" for rank in "12345678") | _words(
+    "chess pawn pawns rook rooks checkmate castled castling stalemate"
+)
 VERBS = _words("""
-    said says is was has had will would can could came went left told asked got took gave thought knew did does wants wanted
-    and who whose to lost found called likes loves works lives plays played made makes looked smiled laughed
+    said says is was has had will would can could came went left told asked got took gave thought knew did does wants
+    wanted and who whose to lost found called likes loves works lives plays played made makes looked smiled laughed
     """)
 
 
@@ -142,9 +88,9 @@ def _fixed() -> re.Pattern[str]:
     return re.compile(rf"(?<![\w])(?:{FIXED})(?!\w)".replace("'", "['\u2019]"), re.IGNORECASE)
 
 
-def fixed_spans(tokens: Tokens) -> list[tuple[int, int]]:
-    """Where fixed phrases stand, in characters of the sentence."""
-    return [m.span() for m in _fixed().finditer(tokens.text)]
+def in_fixed(tokens: Tokens) -> set[int]:
+    """Which words start inside a fixed phrase."""
+    return tokens.inside(m.span() for m in _fixed().finditer(tokens.text))
 
 
 def is_name(tokens: Tokens, i: int, first_names: frozenset[str]) -> bool | None:
@@ -187,7 +133,7 @@ def _after_saint(tokens: Tokens, i: int) -> bool:
 def _names_a_place(tokens: Tokens, i: int) -> bool:
     """Whether the capitalised words from here on end in a word for a place, a house or a firm."""
     j = i + 1
-    while tokens.title(j) and tokens.gaps[j].strip("s'\u2019") in (" ", ""):
+    while j < i + LONGEST_NAME and tokens.title(j) and tokens.gaps[j].strip("s'\u2019") in (" ", ""):
         if tokens.low[j] in PLACES:
             return True
         j += 1
@@ -212,7 +158,9 @@ def _is_noun_in_a_name(tokens: Tokens, i: int, first_names: frozenset[str]) -> b
     low, before = tokens.low[i], tokens.before(i)
     after = i + 1 < len(tokens.words) and tokens.gaps[i + 1] == " " and tokens.title(i + 1)
     following = tokens.low[i + 1] if after else ""
-    if low in ("guy", "gal", "church") and (after or (low == "church" and tokens.title(i - 1) and not tokens.opens(i - 1))):
+    if low in ("guy", "gal", "church") and (
+        after or (low == "church" and tokens.title(i - 1) and not tokens.opens(i - 1))
+    ):
         return before != "christian"
     if low in ROYAL and after and following.capitalize() not in first_names:
         return None if following not in words.GENDERED | {"of"} else False
@@ -231,10 +179,15 @@ def _follows_a_name(tokens: Tokens, i: int) -> bool:
 
 
 def _is_people_in_a_name(tokens: Tokens, i: int) -> bool | None:
-    """Whether a nation or a belief stands in a name: "Northern Ireland"; None before another capital, "Irish Spring"."""
+    """Whether a nation or belief stands in a name: "Northern Ireland"; None before another capital, "Irish Spring"."""
     if _follows_a_name(tokens, i):
         return True
-    if i + 1 == len(tokens.words) or tokens.gaps[i + 1] != " " or not tokens.title(i + 1) or tokens.low[i].endswith("s"):
+    if (
+        i + 1 == len(tokens.words)
+        or tokens.gaps[i + 1] != " "
+        or not tokens.title(i + 1)
+        or tokens.low[i].endswith("s")
+    ):
         return False
     following = tokens.low[i + 1]
     return False if following in PEOPLE_WORDS | words.PEOPLES | OFFICES | OPENERS | words.GENDERED else None
@@ -245,7 +198,9 @@ def _is_given_name(tokens: Tokens, i: int) -> bool | None:
     if not tokens.words[i].istitle():
         return False
     before, after = tokens.before(i), tokens.ahead(i)[:1]
-    surname = bool(after) and tokens.title(i + 1) and after[0] not in PLACES | words.GENDERED | {"church", "bible", "god"}
+    surname = (
+        bool(after) and tokens.title(i + 1) and after[0] not in PLACES | words.GENDERED | {"church", "bible", "god"}
+    )
     if tokens.title(i - 1) and not tokens.opens(i - 1) and before not in words.PEOPLES | words.STOPS:
         return True
     if surname:

@@ -8,16 +8,41 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 from auditkit.mitigation import swap_valency as v
+from auditkit.mitigation.swap_classes import (
+    PRONOUNS,
+    Role,
+    adverbs,
+    at,
+    ends,
+    is_adjective,
+    is_adverb,
+    is_past,
+    is_plural,
+)
+from auditkit.mitigation.swap_objects import second_object
 from auditkit.mitigation.swap_text import Tokens
 from auditkit.mitigation.swap_words import STOPS
 
-Role = Literal["determiner", "object", "unsure"]
-PRONOUNS = ("her", "his", "him", "hers")
-OTHER = {"her": "his", "his": "her"}
-RELATIVE = frozenset("who whoever everyone everybody anyone anybody whatever what someone that those all".split())
+CLAUSE = 12
+"""So many words back a relative clause may have begun."""
+RELATIVE = frozenset(
+    [
+        "who",
+        "whoever",
+        "everyone",
+        "everybody",
+        "anyone",
+        "anybody",
+        "whatever",
+        "what",
+        "someone",
+        "that",
+        "those",
+        "all",
+    ]
+)
 QUOTES = "\"'\u2018\u201c\u2019\u201d"
 MONEY = re.compile(r"\s+[$\u00a3\u20ac]\s?")
 IN_BRACKETS = re.compile(r"\s+[(\[{]\s*|\s*\.\.\.\s*|\s*\u2026\s*")
@@ -51,21 +76,21 @@ def his_role(tokens: Tokens, i: int) -> Role:
         return role
     if after[:1] == ["will"] and tokens.before(i):
         return "determiner"
-    if after[:1] == ["every"] and _at(after, 1) in v.EVERY:
+    if after[:1] == ["every"] and at(after, 1) in v.EVERY:
         return "determiner"
     if not after or (after[0] in STOPS and not _stop_modifies(after)):
         return "object"
-    return "object" if after[0] in v.AFTER_HIS and _ends(after) else "determiner"
+    return "object" if after[0] in v.AFTER_HIS and ends(after) else "determiner"
 
 
 def _double_genitive(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
-    """ "A friend of his called": the verb that goes on behind "of his", or a noun that "his" determines."""
-    if after[0] in v.FINITE and _ends(after[1:]):
+    """As in "A friend of his called": the verb that goes on behind "of his", or a noun that "his" determines."""
+    if after[0] in v.FINITE and ends(after[1:]):
         return "object"
-    if _past(after[0]) and tokens.before(i, 2) in v.PERSONS and _ends(after[1:]):
+    if is_past(after[0]) and tokens.before(i, 2) in v.PERSONS and ends(after[1:]):
         return "object"
     pointed = tokens.before(i, 3) in v.POINTERS
-    return "unsure" if pointed and (_past(after[0]) or after[0].endswith("s")) and _ends(after[1:]) else None
+    return "unsure" if pointed and (is_past(after[0]) or after[0].endswith("s")) and ends(after[1:]) else None
 
 
 def _role_at(tokens: Tokens, i: int) -> Role:
@@ -85,7 +110,7 @@ def _mentioned(tokens: Tokens, i: int) -> bool:
 
 
 def _bracket_closes(tokens: Tokens, i: int) -> bool:
-    """ "Each (his or her) vote": what the pronoun belongs to stands behind the bracket."""
+    """As in "Each (his or her) vote": what the pronoun belongs to stands behind the bracket."""
     return i > 0 and tokens.gaps[i + 1] == ") " and tokens.low[i - 1] in ("or", "and", "his", "her")
 
 
@@ -113,12 +138,12 @@ def _nothing_after(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
 
 
 def _an_article_before(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
-    """ "Is it a her?" """
+    """As in "a her or a him"."""
     return "object" if tokens.before(i) in ("a", "another", "the") else None
 
 
 def _coordinated(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
-    """ "His or her job", "saw her and her mother"; of "her and his mother" both readings are English."""
+    """As in "His or her job", "saw her and her mother"; of "her and his mother" both readings are English."""
     if after[0] not in ("or", "and") or not _pronoun_at(tokens, i + 2):
         return None
     other = tokens.low[i + 2]
@@ -132,19 +157,19 @@ def _hyphenated(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
     if "-" not in after[0] or (tokens.before(i) in v.NAMING and tokens.title(i + 1)):
         return None
     sure = bool(set(after[0].split("-")) & v.PERSONS) or tokens.before(i) not in v.TRANSFER
-    complement = tokens.before(i) in v.COMPLEX and _ends(after[1:]) and after[0].split("-")[-1] not in v.PERSONS
+    complement = tokens.before(i) in v.COMPLEX and ends(after[1:]) and after[0].split("-")[-1] not in v.PERSONS
     return "unsure" if complement or not sure else "determiner"
 
 
 def _function_word(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
     """No noun phrase of hers starts with a function word; a few can be something else."""
-    first, second, before = after[0], _at(after, 1), tokens.before(i)
+    first, second, before = after[0], at(after, 1), tokens.before(i)
     if first == "will":
         testament = not second or second in STOPS or before in v.BEFORE_A_WILL
         return "determiner" if testament and before else "object"
     if first == "every":
         return "determiner" if second in v.EVERY else "object" if second in v.TIMES else "unsure"
-    if first == "might" and tokens.before(i, 2) == "all" or first == "all" and tokens.before(i) in ("it", "them"):
+    if (first == "might" and tokens.before(i, 2) == "all") or (first == "all" and tokens.before(i) in ("it", "them")):
         return "determiner"
     if first == "all" and before in v.TRANSFER and not second:
         return "unsure"
@@ -154,21 +179,21 @@ def _function_word(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
 
 
 def _stop_modifies(after: Sequence[str]) -> bool:
-    """ "Her inside pocket", "her down jacket": a preposition that modifies a noun."""
-    second = _at(after, 1)
-    plain = bool(second) and second not in STOPS | v.TIMES | v.NUMBERS and not _adverb(second) and second.isalpha()
+    """As in "Her inside pocket", "her down jacket": a preposition that modifies a noun."""
+    second = at(after, 1)
+    plain = bool(second) and second not in STOPS | v.TIMES | v.NUMBERS and not is_adverb(second) and second.isalpha()
     return after[0] in ("inside", "outside", "down", "off", "near", "then", "do", "must", "above") and plain
 
 
 def _adverbs(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
     """Adverbs to the end of the phrase go with the verb: "knew her very well", "paid her handsomely"."""
-    first, second = after[0], _at(after, 1)
+    first, second = after[0], at(after, 1)
     if first == "one" and second == "of":
         return "object"
     if first == "back":
-        return "object" if tokens.before(i) not in v.HURT | {""} and _ends(after[1:]) else None
+        return "object" if tokens.before(i) not in v.HURT | {""} and ends(after[1:]) else None
     if first == "home":
-        return "object" if tokens.before(i) in v.LEADING and _ends(after[1:]) else None
+        return "object" if tokens.before(i) in v.LEADING and ends(after[1:]) else None
     if first == "past" and second in v.ARTICLES:
         return "object"
     if tokens.before(i) in v.MEETING and first in ("last", "next", "that", "early", "late") and second in v.TIMES:
@@ -176,37 +201,54 @@ def _adverbs(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
     if first in v.MONTHS and second.isdigit():
         return "object"
     if first in ("first", "second", "third", "last"):
-        return None if not _ends(after[1:]) else "unsure"
+        return None if not ends(after[1:]) else "unsure"
     if first == "half" and second == "of":
         return "object"
     if first in ("only", "best", "most") and second and second not in STOPS and not _relative(tokens, i):
         return None
     counted = first in v.NUMBERS | {"several", "many", "countless"} or first.isdigit()
-    if counted and second in v.TIMES and (second == "times" or _at(after, 2) in ("ago", "later", "before", "earlier", "after")):
+    if (
+        counted
+        and second in v.TIMES
+        and (second == "times" or at(after, 2) in ("ago", "later", "before", "earlier", "after"))
+    ):
         return "object"
     if first in v.TIMES and tokens.before(i) in ("take", "takes", "took", "taken", "cost"):
         return "object" if second == "to" else "unsure"
-    if counted and second in v.TIMES and tokens.before(i) in ("take", "takes", "took", "taken", "cost", "costs", "taking"):
+    if (
+        counted
+        and second in v.TIMES
+        and tokens.before(i) in ("take", "takes", "took", "taken", "cost", "costs", "taking")
+    ):
         return "object"
-    if first in v.DAYS and (not second or second in v.TIMES or second in STOPS) and tokens.before(i) not in v.PREPOSITIONS | v.KEPT_DAYS:
+    if (
+        first in v.DAYS
+        and (not second or second in v.TIMES or second in STOPS)
+        and tokens.before(i) not in v.PREPOSITIONS | v.KEPT_DAYS
+    ):
         return "object"
-    skipped = _skip_adverbs(after)
-    goes_on = _at(after, skipped)
-    if skipped and _relative(tokens, i) and (goes_on in v.FINITE or _past(goes_on)) and _ends(after[skipped + 1 :]):
+    skipped = adverbs(after)
+    goes_on = at(after, skipped)
+    if skipped and _relative(tokens, i) and (goes_on in v.FINITE or is_past(goes_on)) and ends(after[skipped + 1 :]):
         return "object"
-    return "object" if skipped and _ends(after[skipped:]) and first not in ("best", "half") else None
+    return "object" if skipped and ends(after[skipped:]) and first not in ("best", "half") else None
 
 
 def _finite(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
     """A verb that goes on behind her: "the man behind her said", "who loves her knows", "beside her sat a dog"."""
-    first, second, before = after[0], _at(after, 1), tokens.before(i)
+    first, second, before = after[0], at(after, 1), tokens.before(i)
     if before in v.LOCATIVE and first in v.POSTURES and first != "rose":
         return "object"
-    if before in v.LOCATIVE and _fronted(tokens, i) and _plural(first) and (_past(second) or second in v.FINITE | v.POSTURES):
+    if (
+        before in v.LOCATIVE
+        and _fronted(tokens, i)
+        and is_plural(first)
+        and (is_past(second) or second in v.FINITE | v.POSTURES)
+    ):
         return "unsure"
     if first in v.FINITE | v.PRESENT and before not in v.TRANSFER | v.CAUSATIVE | v.PARTICIPLE:
         return "object"
-    if (first in v.FINITE or _past(first)) and _ends(after[1:]) and (before not in v.TRANSFER or _relative(tokens, i)):
+    if (first in v.FINITE or is_past(first)) and ends(after[1:]) and (before not in v.TRANSFER or _relative(tokens, i)):
         return "object"
     if before == "like" and first in v.LIKE_HER:
         return "object"
@@ -216,7 +258,7 @@ def _finite(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
 
 def _relative(tokens: Tokens, i: int) -> bool:
     """Whether a relative clause stands before, so that the verb of the sentence is still to come."""
-    return bool(RELATIVE & set(tokens.low[:i]))
+    return bool(RELATIVE & set(tokens.low[max(0, i - CLAUSE) : i]))
 
 
 def _fronted(tokens: Tokens, i: int) -> bool:
@@ -224,56 +266,56 @@ def _fronted(tokens: Tokens, i: int) -> bool:
 
 
 def _gerund(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
-    """ "Heard her singing", but "loved her singing"."""
+    """As in "Heard her singing", but "loved her singing"."""
     first, before = after[0], tokens.before(i)
     if not first.endswith("ing") or first in v.NOT_PARTICIPLES or first in v.NOT_ADVERBS:
         return None
     if before in v.PERCEPTION | v.COMPLEX:
-        if first in ("being", "getting", "having") and _past(_at(after, 1)):
+        if first in ("being", "getting", "having") and is_past(at(after, 1)):
             return "object"
-        if _ends(after[1:]) or (before in v.PERCEPTION and first in v.TRANSITIVE):
+        if ends(after[1:]) or (before in v.PERCEPTION and first in v.TRANSITIVE):
             return "object"
         return "unsure" if before in v.PERCEPTION else None
     return "unsure" if before in ("with", "without", "is", "was", "s") else None
 
 
 def _complement(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
-    """ "Consider her intelligent", "elected her president", "had her arrested", "with her gone"."""
+    """As in "Consider her intelligent", "elected her president", "had her arrested", "with her gone"."""
     before, j = tokens.before(i), 0
-    while j < len(after) - 1 and (after[j] in v.DEGREES or _adverb(after[j])):
+    while j < len(after) - 1 and (after[j] in v.DEGREES or is_adverb(after[j])):
         j += 1
     word, rest = after[j], after[j + 1 :]
     if before in v.SPOKEN_TO and tokens.title(i + 1) and before not in v.SPEECH:
         return "object"
-    if before in v.SPEECH and tokens.title(i + 1) and _at(after, 1) in v.AUXILIARIES:
+    if before in v.SPEECH and tokens.title(i + 1) and at(after, 1) in v.AUXILIARIES:
         return "object"
     if before in v.NAMING and word in ("best", "most") and rest:
         return "object" if before[:3] in ("vot", "cro", "ele") else "unsure"
     if before in ("call", "calls", "called", "calling") and word == "names":
         return "object"
-    if before in v.NAMING and word in v.ROLES and (_ends(rest) or rest[0] == "of"):
+    if before in v.NAMING and word in v.ROLES and (ends(rest) or rest[0] == "of"):
         return "unsure" if before.startswith("call") else "object"
-    if before == "with" and word in ("gone", "dead", "away", "done") and _ends(rest):
+    if before == "with" and word in ("gone", "dead", "away", "done") and ends(rest):
         return "object"
-    if before in v.COMPLEX | {"with", "without"} and _adjective(word) and _ends(rest):
+    if before in v.COMPLEX | {"with", "without"} and is_adjective(word) and ends(rest):
         return "object"
-    if before in v.COMPLEX and word.isdigit() and _ends(rest):
+    if before in v.COMPLEX and word.isdigit() and ends(rest):
         return "object"
-    participle = word in v.IRREGULAR_PARTICIPLES or _past(word)
-    if before in v.PARTICIPLE | v.COMPLEX and participle and _ends(rest):
+    participle = word in v.IRREGULAR_PARTICIPLES or is_past(word)
+    if before in v.PARTICIPLE | v.COMPLEX and participle and ends(rest):
         return "object"
     return None
 
 
 def _infinitive(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
-    """ "Let her sleep", "helped her move"; "saw her duck" is left."""
-    before, first, second = tokens.before(i), after[0], _at(after, 1)
+    """As in "Let her sleep", "helped her move"; "saw her duck" is left."""
+    before, first, second = tokens.before(i), after[0], at(after, 1)
     if before not in v.CAUSATIVE:
         return None
     if first in v.INFINITIVES:
         return "object"
     if before.startswith("let") and first not in v.OWN | v.PERSONS:
-        return "object" if _ends(after[1:]) and second not in v.BELONGINGS else None
+        return "object" if ends(after[1:]) and second not in v.BELONGINGS else None
     if first not in v.NOUNS_TOO:
         return None
     if set(after[1:3]) & v.PERSONS and second not in STOPS:
@@ -283,119 +325,13 @@ def _infinitive(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
     if second in v.INFINITIVES | v.NOUNS_TOO:
         return "determiner"
     if before in ("had", "have", "has", "having") and second not in v.OBJECTS:
-        return "unsure" if second in v.NUMBERS or _ends(after[1:]) else None
+        return "unsure" if second in v.NUMBERS or ends(after[1:]) else None
     listed = v.AFTER_MAKE if before.startswith("ma") else v.AFTER_HELP if before.startswith("help") else v.AFTER_SEE
     moving = first in v.MOTION and second in v.DIRECTIONS and not before.startswith(("ma", "help"))
     return "object" if first in listed or moving or second in v.OBJECTS else "unsure"
 
 
-def _second_object(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
-    """What is given, told or made: hers, or for her? "Sent her three letters", "told her mother", "baked her cookies"."""
-    before = tokens.before(i)
-    if before not in v.TRANSFER | v.BENEFIT:
-        return None
-    if before == "given" and tokens.opens(i - 1):
-        return "determiner"
-    if before in ("do", "does", "did", "done") and after[0] in ("justice", "good", "harm", "credit", "favours", "favors"):
-        return "object"
-    if before.startswith("wish"):
-        return "object"
-    phrase = _phrase(after)
-    head, first, then = phrase[-1], phrase[0], _at(after, len(phrase))
-    if before in v.TRANSFER and then in v.ARTICLES and not _time_follows(after[len(phrase) :]):
-        return "determiner"
-    if then == "to" and _receives(tokens, i + len(phrase) + 2) and head not in v.GIFTS:
-        return "determiner"
-    if first in v.QUANTIFIERS | v.NUMBERS or first.isdigit():
-        owner = head in v.PERSONS | v.OWN or before not in v.TRANSFER
-        return ("unsure" if before in v.TRANSFER else None) if owner else "object"
-    if first in ("extra", "additional") and before in v.TRANSFER:
-        return "object"
-    if first == "little" and head in v.MASS | v.GIFTS | {"choice", "hope", "time"}:
-        return "object" if before in v.TRANSFER else None
-    if before in v.TRANSFER and first == "first" and head in ("prize", "place"):
-        return "object"
-    if any(w in v.PERSONS for w in phrase[:2]) or first in ("own", "entire", "whole", "old", "first", "last", "late"):
-        return "determiner"
-    if before in v.TRANSFER:
-        return _transferred(before, phrase)
-    return "unsure" if head in v.GIFTS | v.MASS | v.THINGS and first not in v.OWN and len(phrase) < 3 else None
-
-
-def _receives(tokens: Tokens, i: int) -> bool:
-    """Whether "to" is followed by somebody: "her letters to the paper", "to him", "to Anna"."""
-    return i < len(tokens.words) and (tokens.low[i] in v.ARTICLES | {*PRONOUNS, "my", "our", "your", "their"} or tokens.title(i))
-
-
-def _transferred(before: str, phrase: Sequence[str]) -> Role:
-    head = phrase[-1]
-    if len(phrase) == 1 and head in v.GIFTS:
-        return "object" if not (before.startswith("ask") and head == "advice") else "unsure"
-    if head in v.OWN or before.startswith(("ask", "envy", "envi", "forg", "sell", "sold", "leav", "left")):
-        return "unsure" if head in v.GIFTS or (head in v.THINGS and not before.startswith("ask")) else "determiner"
-    return "unsure" if _plural(head) or head in v.MASS | v.GIFTS or _abstract(head) else "determiner"
-
-
 RULES: tuple[Callable[[Tokens, int, Sequence[str]], Role | None], ...] = (
     _nothing_after, _an_article_before, _coordinated, _hyphenated, _function_word, _infinitive, _gerund, _complement,
-    _adverbs, _finite, _second_object,
+    _adverbs, _finite, second_object,
 )  # fmt: skip
-
-
-# --- classes of words -----------------------------------------------------------------------------------------------
-
-
-def _at(after: Sequence[str], k: int) -> str:
-    return after[k] if k < len(after) else ""
-
-
-def _ends(rest: Sequence[str]) -> bool:
-    """Whether no noun of the same phrase can follow, adverbs skipped."""
-    rest = rest[_skip_adverbs(rest) :]
-    if not rest or rest[0] in STOPS or rest[0] in PRONOUNS or rest[0] in v.DAYS:
-        return True
-    return rest[0] in ("last", "next") and _at(rest, 1) in v.TIMES
-
-
-def _skip_adverbs(rest: Sequence[str]) -> int:
-    j = 0
-    while j < len(rest) and (rest[j] in v.ADVERBS or _adverb(rest[j])):
-        j += 1
-    return j
-
-
-def _adverb(word: str) -> bool:
-    return word.endswith("ly") and word not in v.NOT_ADVERBS
-
-
-def _adjective(word: str) -> bool:
-    if word in v.ADJECTIVES:
-        return True
-    return word.endswith(v.ADJECTIVE_ENDINGS) and len(word) > 5 and word not in v.NOT_ADJECTIVES
-
-
-def _past(word: str) -> bool:
-    return word.endswith("ed") and not word.endswith("eed") and len(word) > 3 and word not in v.NO_PARTICIPLES
-
-
-def _plural(word: str) -> bool:
-    if word in v.PLURALS:
-        return True
-    return word.endswith("s") and not word.endswith(("ss", "us", "is")) and word not in v.SINGULAR_S
-
-
-def _abstract(word: str) -> bool:
-    return word.endswith(("ness", "ence", "ance", "ism", "ship", "ment", "tion")) and word not in ("appointment", "apartment")
-
-
-def _phrase(after: Sequence[str]) -> Sequence[str]:
-    """The words of open classes that come first: "three long letters" of "three long letters to the paper"."""
-    end = next((k for k, w in enumerate(after) if w in STOPS), len(after))
-    while end > 1 and (_adverb(after[end - 1]) or after[end - 1] in v.ADVERBS):
-        end -= 1
-    return after[:end] or after[:1]
-
-
-def _time_follows(rest: Sequence[str]) -> bool:
-    """Whether "the next day" follows rather than a second object."""
-    return any(w in v.TIMES for w in rest[1:3])

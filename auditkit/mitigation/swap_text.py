@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
 
 WORD = re.compile(r"[Mm][Aa]['\u2019][Aa][Mm](?!\w)|[\w\u0300-\u036f]+")
 """A letter keeps its combining accents; "ma'am" is one word."""
 OPENING = re.compile("\\s+[\"'\u2018\u201c*_\\[]{0,3}\\s?")
 """What stands between a word and the next of the same phrase: white space, perhaps an opening quotation mark."""
-STARTS = frozenset(".!?:;\u2026\"\u201c\u201d\u2018([\u2014\u2013\n*#>|")
+STARTS = frozenset('.!?:;\u2026"\u201c\u201d\u2018([\u2014\u2013\n*#>|')
 """After these a capital letter says nothing."""
-QUOTING = frozenset("\"\u201c\u201d\u201e\u00ab\u00bb()[]")
+QUOTING = frozenset('"\u201c\u201d\u201e\u00ab\u00bb()[]')
 
 END = re.compile(
-    "[.!?\u2026]+[\"'\u2019\u201d)\\]]*\\s+(?=[\"'\u2018\u201c(\\[]*[^\\W\\d_a-z]|[\"'\u2018\u201c(\\[]*\\d)|\n[ \t]*\n\\s*"
+    r"""
+    (?<![.!?\u2026])[.!?\u2026]+["'\u2019\u201d)\]]*\s+(?=["'\u2018\u201c(\[]*(?:[^\W_a-z]))   # before a capital or a number
+    |\n[ \t]*\n\s*                                                         # an empty line
+    """,
+    re.VERBOSE,
 )
 ABBREVIATION = re.compile(r"(?:^|\W)(?:Mrs?|Ms|Dr|Prof|St|Ste|Sgt|Capt|Gen|Col|Lt|Rev|Hon|Jr|Sr|vs|No|[A-Z])\.\s+$")
 
@@ -24,12 +34,12 @@ NOT_PROSE = re.compile(
     r"""
     ```.*?```|`[^`\n]+`                                                   # code between back ticks
     |\b\w+://[^\s<>"]+|\bwww\.[^\s<>"]+                                   # an address of a page
-    |[\w.+-]+@[\w-]+\.[\w.-]+                                             # of a mail box
+    |(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]+                               # of a mail box
     |(?<!\w)[@\#]\w+(?:[.-]\w+)*                                          # a handle, a hashtag
-    |\b[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|edu|gov|io|co|de|uk|fr|es|eu|info|ai|dev|app|py|js|ts|txt|html?|csv|json|md
-        |pdf|png|jpe?g|docx?|xlsx?|zip|exe|sh)\b(?:/[^\s<>"]*)?           # a host, a file
+    |(?<![\w-])[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|edu|gov|io|co|de|uk|fr|es|eu|info|ai|dev|app|py|js|ts|txt|html?|csv
+        |json|md|pdf|png|jpe?g|docx?|xlsx?|zip|exe|sh)\b(?:/[^\s<>"]*)?           # a host, a file
     |(?<![\w.])(?:[A-Z]:\\|~?/)[\w.-]+[/\\][\w./\\-]*                     # a path
-    |\b[\w-]+(?:/[\w-]+)+\.[a-z]{1,5}\b                                   # a relative one
+    |(?<![\w-])[\w-]+(?:/[\w-]+)+\.[a-z]{1,5}\b                                   # a relative one
     |\b\w+\((?!s\)|-)[\w\s,.'"=]{0,40}\)                                  # a call, a page of the manual
     |\b\w+\[['"a-z_]\w*['"]?\]                                            # an item of a mapping
     |\b[a-z_]\w*(?:\.[a-z_]\w*)+\b                                        # an attribute
@@ -39,36 +49,24 @@ NOT_PROSE = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
-ENGLISH = frozenset(
-    """
+ENGLISH = _words("""
     the a an of and to is was were that it for on with as at by this but not are be have has had or from they you your
     she he his him i we my our their them me us who which when what would will could should been do does did there if
     all so about said says into than then very just because before after where how why can may must up out
-    """.split()
-)
-OTHER_LANGUAGES = frozenset(
-    """
-    der das den dem und ist nicht ein eine einen einem einer ich du sie wir ihr mit von zu zum zur auf für aus bei nach
-    wie wo woher komm kommt kommst kam kamen kommen geh geht gehen hin schon noch nur aber auch wenn dass sich kann muss
-    soll sagt sagte sagen weiß seit lange jahren mir dir ihm ihn uns euch haben habe hast wird wurde sind bin bist vom im
-    hier dort nichts immer wieder frau herr doch oder über unter bitte danke gib gibt mein meine dein sein seine heute
-    el la los las un una unos unas y es son está están que qué con por para sin sobre del al yo tú él ella ellos nosotros
-    su sus mi mis se lo le les muy pero como cómo cuando hay fue era ser estar tiene tengo quiero puede hace más también
-    señor señora gracias buenos usted desde hasta nos te
-    le les des du et est dans pour avec sur pas ne qui que il elle ils elles nous vous je tu ce cette ces mais ou où être
-    avoir suis fait très bien père mère fils sa ses mon ma mes ton ta leur leurs au aux sont était chez par plus
-    il gli di che è per non con una sono ho hai ha della del nel alla anche molto come più mio tuo suo fa mi ti ci vi
-    o os as um uma e em não com dos das ao seu sua ele ela você muito mais
-    de het een en van ik jij hij zij wij niet op voor maar ook naar bij zijn haar heeft hebben
-    och att det som en ett är inte jag du han hon på med för av til og ikke jeg
-    """.split()
-) - frozenset(
-    """
-    as o e no die war hat in an was on me am do come of per ha du de en la le ma te pour sin bin plus van till den con mon
-    ton um hay era un son ne du hon ai jag hon non los las el del mit par fa hast dos os com von des mi med sa ti ci vi
-    """.split()
-)
-"""Words of several languages that English does not have."""
+    """)
+OTHER_LANGUAGES = _words("""
+    der das dem und ist nicht ein eine einen einem einer ich sie wir ihr zu zum zur auf für aus bei nach wie wo woher
+    komm kommt kommst kam kamen kommen geh geht gehen hin schon noch nur aber auch wenn dass sich kann muss soll sagt
+    sagte sagen weiß seit lange jahren mir dir ihm ihn uns euch haben habe wird wurde sind bist vom im hier dort
+    nichts immer wieder frau herr doch oder über unter bitte danke gib gibt mein meine dein sein seine heute una unos
+    unas y es está están que qué por para sobre al yo tú él ella ellos nosotros su sus mis se lo les muy pero como
+    cómo cuando fue ser estar tiene tengo quiero puede hace más también señor señora gracias buenos usted desde hasta
+    nos et est dans avec sur pas qui il elle ils elles nous vous je tu ce cette ces mais ou où être avoir suis fait
+    très bien père mère fils ses mes ta leur leurs au aux sont était chez gli di che è sono ho hai della nel alla
+    anche molto più mio tuo suo uma em não ao seu sua ele ela você muito het een ik jij hij zij wij niet op voor maar
+    ook naar bij zijn haar heeft hebben och att det som ett är inte han på för av til og ikke jeg
+    """)
+"""Frequent words of German, Spanish, French, Italian, Portuguese, Dutch and Swedish that English does not have."""
 WINDOW = 4
 """So many words to either side tell the language of a word."""
 
@@ -119,9 +117,13 @@ class Tokens:
         return len(long) > 4 and sum(w.istitle() for w in long) > 0.8 * len(long)
 
     @cached_property
-    def not_prose(self) -> list[tuple[int, int]]:
-        """Where addresses and code stand."""
-        return [m.span() for m in NOT_PROSE.finditer(self.text)]
+    def not_prose(self) -> set[int]:
+        """Which words start inside an address or code."""
+        return self.inside(m.span() for m in NOT_PROSE.finditer(self.text))
+
+    def inside(self, spans: Iterable[tuple[int, int]]) -> set[int]:
+        """Which words start inside one of some spans, in characters."""
+        return {i for a, b in spans for i in range(bisect_left(self.starts, a), bisect_left(self.starts, b))}
 
     def before(self, i: int, back: int = 1) -> str:
         """The word before (or further back), in small letters; "" where there is none in the same phrase."""
@@ -150,8 +152,7 @@ class Tokens:
 
     def in_prose(self, i: int) -> bool:
         """Whether the word at i is English prose: no part of an address, of code, of a sentence in another language."""
-        at = self.starts[i]
-        if any(start <= at < end for start, end in self.not_prose):
+        if i in self.not_prose:
             return False
         low = high = i
         while low > max(0, i - WINDOW) and not QUOTING & set(self.gaps[low]):

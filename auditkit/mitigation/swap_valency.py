@@ -26,16 +26,19 @@ def _forms(text: str) -> frozenset[str]:
 
 
 ADVERBS = _words("""
-    much more most less least well better best then now once later ever never always often still just even soon hard twice
-    daily weekly monthly yearly hourly round very so quite rather too enough far really somewhat half nearly almost only back aloud early late together apart aside
-    abroad indoors outdoors upstairs downstairs overseas straightaway forever nonstop first overnight north
-    south east west second third
+    much more most less least well better best then now once later ever never always often still just even soon hard
+    twice daily weekly monthly yearly hourly round very so quite rather too enough far really somewhat half nearly
+    almost only back aloud early late together apart aside abroad indoors outdoors upstairs downstairs overseas
+    straightaway forever nonstop first overnight north south east west second third
     """)
 """Before a noun they belong to it ("her still wet hair"), before anything else to the verb ("knew her well")."""
-DEGREES = _words("very quite rather more most less far really somewhat too so extremely utterly terribly pretty")
+DEGREES = _words("""
+    very quite rather more most less far really somewhat too so extremely utterly terribly pretty
+    """)
 NOT_ADVERBS = _words("""
     family ally bully belly jelly rally reply supply assembly anomaly monopoly butterfly fly early lovely friendly
-    elderly daily weekly monthly yearly ugly silly holy lonely likely lively curly deadly costly orderly only homely july
+    elderly daily weekly monthly yearly ugly silly holy lonely likely lively curly deadly costly orderly only homely
+    july
     """)
 PREPOSITIONS = _words("""
     in on at to for with from by of about as into onto over under after before behind between during without within
@@ -49,73 +52,79 @@ ARTICLES = _words("a an the some no any another something everything nothing any
 # --- verbs ---------------------------------------------------------------------------------------------------------
 
 TRANSFER = _words("""
-    give gives gave giving given send sends sent sending bring brings brought bringing lend lends lent lending teach teaches
-    taught teaching tell tells told telling pay pays paid paying show shows showed shown showing feed feeds fed feeding
-    sell sells sold selling leave bid deal dealt throw threw throws cost costs costing bet bets spare spared ask asks asked
-    asking
+    give gives gave giving given send sends sent sending bring brings brought bringing lend lends lent lending teach
+    teaches taught teaching tell tells told telling pay pays paid paying show shows showed shown showing feed feeds
+    fed feeding sell sells sold selling leave bid deal dealt throw threw throws cost costs costing bet bets spare
+    spared ask asks asked asking
     """) | _forms("""
-    offer deny grant hand owe promise wish award assign allow refuse charge fine tip loan mail email text pass toss fax
-    forward serve guarantee permit allot quote issue envy forgive bequeath
+    offer deny grant hand owe promise wish award assign allow refuse charge fine tip loan mail email text pass toss
+    fax forward serve guarantee permit allot quote issue envy forgive bequeath
     """)
 """Somebody gets, hears or is spared something: they take two objects."""
 BENEFIT = _words("""
-    make makes made making buy buys bought buying bake bakes baked baking cook cooks cooked cooking get gets got getting
-    find finds found bring fetch fetches fetched build builds built write writes wrote written writing read reads reading
-    sing sings sang draw draws drew play plays played pour pours poured pouring order orders ordered knit knits knitted sew
-    sewed save saves saved saving win wins won earn earned leave leaves left do does did cut cuts keep kept choose chose
-    prepare prepared book booked fix fixes fixed mix mixed cost rent rented steal stole
+    make makes made making buy buys bought buying bake bakes baked baking cook cooks cooked cooking get gets got
+    getting find finds found bring fetch fetches fetched build builds built write writes wrote written writing read
+    reads reading sing sings sang draw draws drew play plays played pour pours poured pouring order orders ordered
+    knit knits knitted sew sewed save saves saved saving win wins won earn earned leave leaves left do does did cut
+    cuts keep kept choose chose prepare prepared book booked fix fixes fixed mix mixed cost rent rented steal stole
     """)
 """Done for somebody ("baked her cookies") or to what is theirs: both are English."""
 NAMING = _words("""
-    elect elects elected name named appoint appointed crown crowned make makes made declare declared dub dubbed vote voted
-    proclaim proclaimed anoint anointed nickname nicknamed call calls called calling christen christened
+    elect elects elected name named appoint appointed crown crowned make makes made declare declared dub dubbed vote
+    voted proclaim proclaimed anoint anointed nickname nicknamed call calls called calling christen christened
     """)
 COMPLEX = _words("""
-    find finds found finding leave leaves left leaving call calls called calling make makes made making keep keeps kept
-    keeping think thinks thought drive drives drove driven get gets got getting hold holds held turn turns turned want wants
-    labelled labelling wanted set sets pull pulled push pushed drew shot shoots shook beat beats scared bored knocked kicked knock kick hugged
-    squeezed worked strike struck prove proved like likes liked prefer preferred feel felt see saw have has had having
+    find finds found finding leave leaves left leaving call calls called calling make makes made making keep keeps
+    kept keeping think thinks thought drive drives drove driven get gets got getting hold holds held turn turns turned
+    want wants labelled labelling wanted set sets pull pulled push pushed drew shot shoots shook beat beats scared
+    bored knocked kicked knock kick hugged squeezed worked strike struck prove proved like likes liked prefer
+    preferred feel felt see saw have has had having
     """) | _forms("""
     consider believe render declare deem judge label brand pronounce presume assume suppose rate term reckon imagine
     picture portray depict view
     """)
 """Followed by an object and what it is, becomes or is held to be: "consider her intelligent"."""
 PERCEPTION = _words("""
-    see sees saw seen seeing watch watches watched watching hear hears heard hearing notice noticed feel felt find finds
-    found catch catches caught keep keeps kept spot spotted leave leaves left stop stops stopped observe observed remember
-    remembers remembered imagine imagines imagined picture pictured glimpse glimpsed photograph photographed film filmed
-    record recorded have had get got got smell want wants wanted send sent set show showed shows consider called call
-    calls considered found thought think describe described
+    see sees saw seen seeing watch watches watched watching hear hears heard hearing notice noticed feel felt find
+    finds found catch catches caught keep keeps kept spot spotted leave leaves left stop stops stopped observe
+    observed remember remembers remembered imagine imagines imagined picture pictured glimpse glimpsed photograph
+    photographed film filmed record recorded have had get got smell want wants wanted send sent set show showed shows
+    consider called call calls considered thought think describe described
     """)
 CAUSATIVE = _words("""
-    let lets letting make makes made making help helps helped helping see sees saw seen watch watches watched watching hear
-    hears heard feel felt bid bade notice noticed had have having
+    let lets letting make makes made making help helps helped helping see sees saw seen watch watches watched watching
+    hear hears heard feel felt bid bade notice noticed had have having
     """)
-PARTICIPLE = _words("had have has having get gets got getting find found saw see kept keep left want wanted wants heard need")
+PARTICIPLE = _words("""
+    had have has having get gets got getting find found saw see kept keep left want wanted wants heard need
+    """)
 LEADING = _words("""
     take takes took taken bring brings brought send sends sent drive drives drove walk walks walked see saw follow
-    followed call calls called get got carry carried want wants wanted lead led escort escorted invite invited
-    welcome welcomed drag dragged pull pulled push pushed give gave win won hold held fly flew ride rode rush rushed wheel
-    wheeled allow allowed let send set sets pay pays paid hit text texted phone phoned chase chased beat let
+    followed call calls called get got carry carried want wants wanted lead led escort escorted invite invited welcome
+    welcomed drag dragged pull pulled push pushed give gave win won hold held fly flew ride rode rush rushed wheel
+    wheeled allow allowed let set sets pay pays paid hit text texted phone phoned chase chased beat
     """)
 HURT = _words("""
-    hurt hurts injure injured break broke broken rub rubbed scratch scratched strain strained pat patted massage massaged
-    wash washed arch arched straighten straightened turn turned twist twisted touch touched stroke stroked on behind against
-    to down up of from with for at in into onto upon off across rubbing scratching turning
+    hurt hurts injure injured break broke broken rub rubbed scratch scratched strain strained pat patted massage
+    massaged wash washed arch arched straighten straightened turn turned twist twisted touch touched stroke stroked on
+    behind against to down up of from with for at in into onto upon off across rubbing scratching turning
     """)
 """Before "her back" they are about a part of the body."""
 """They take her "home" or "back"; after other verbs that is a noun: "hurt her back"."""
 MEETING = _words("""
-    see sees saw seen meet meets met visit visited call called marry married join joined phone phoned hire hired kiss kissed
-    love loved leave left interview interviewed
+    see sees saw seen meet meets met visit visited call called marry married join joined phone phoned hire hired kiss
+    kissed love loved leave left interview interviewed
     """)
-SPEECH = _words("tell tells told ask asks asked remind reminded answer answered text texted warn warned assure assured")
+SPEECH = _words("""
+    tell tells told ask asks asked remind reminded answer answered text texted warn warned assure assured
+    """)
 SPOKEN_TO = SPEECH | _words("call calls called name named nickname nicknamed dub dubbed")
 FINITE = _words("""
-    said says went goes came knew knows took gave gives began heard sat got wrote held met grew fell threw brought taught
-    sent led wore woke shook drove ate sang drew became told seems forgot forgave chose hid bit rode blew flew froze stole swore tore crept wept slept dealt meant
-    clung flung swung stung rang sprang shrank sank drank stank strove wove awoke arose undertook withdrew forbade slid ran quit broke burst spoke shone thinks believes understood agreed kept asked replied
-    answered smiled laughed nodded shrugged
+    said says went goes came knew knows took gave gives began heard sat got wrote held met grew fell threw brought
+    taught sent led wore woke shook drove ate sang drew became told seems forgot forgave chose hid bit rode blew flew
+    froze stole swore tore crept wept slept dealt meant clung flung swung stung rang sprang shrank sank drank stank
+    strove wove awoke arose undertook withdrew forbade slid ran quit broke burst spoke shone thinks believes
+    understood agreed kept asked replied answered smiled laughed nodded shrugged
     """)
 """Forms of verbs that modify no noun: "the woman behind her said"."""
 PRESENT = _words("know say believe agree think deserve understand adore")
@@ -125,135 +134,73 @@ LIKE_HER = _words("need want deserve tend make get take give go know live rarely
 
 PERSONS = _words("""
     mother father parent sister brother sibling son daughter child kid baby twin husband wife partner spouse boyfriend
-    girlfriend fiancé fiancée aunt uncle niece nephew cousin grandmother grandfather grandson granddaughter grandchild mom mum
-    dad grandma grandpa family friend neighbour neighbor guest visitor colleague boss employer employee worker staff manager
-    assistant secretary lawyer doctor nurse patient client customer student pupil class teacher tutor coach team fan follower
-    audience disciple disciples reader listener captain enemy rival lover landlord landlady tenant roommate flatmate mentor servant maid crew
-    people men women boys girls dog cat horse puppy kitten pet cow goldfish children parents grandchildren in-laws bank
-    brothers sisters subordinate superior agent editor publisher opponent victim follower subject
+    girlfriend fiancé fiancée aunt uncle niece nephew cousin grandmother grandfather grandson granddaughter grandchild
+    mom mum dad grandma grandpa family friend neighbour neighbor guest visitor colleague boss employer employee worker
+    staff manager assistant secretary lawyer doctor nurse patient client customer student pupil class teacher tutor
+    coach team fan follower audience disciple disciples reader listener captain enemy rival lover landlord landlady
+    tenant roommate flatmate mentor servant maid crew people men women boys girls dog cat horse puppy kitten pet cow
+    goldfish children parents grandchildren in-laws bank brothers sisters subordinate superior agent editor publisher
+    opponent victim subject
     """)
 """Those who are given or told something themselves: "told her old friends"."""
 OWN = _words("""
-    hand hands head face eyes hair arm arms leg legs foot feet finger fingers nose mouth lips teeth tongue neck shoulder
-    shoulders back heart mind soul body voice life name age word words job phone keys wallet purse bag coat clothes shoes
-    passport bike glasses car house home room door homework best debts taxes bills dues fees fines respects way bed promise
-    promises wages taxes rent salary ticket badge papers thoughts feelings true wits tears nerves prayers things belongings
-    savings bills nails opinions emotions support position weight strength
+    hand hands head face eyes hair arm arms leg legs foot feet finger fingers nose mouth lips teeth tongue neck
+    shoulder shoulders back heart mind soul body voice life name age word words job phone keys wallet purse bag coat
+    clothes shoes passport bike glasses car house home room door homework best debts taxes bills dues fees fines
+    respects way bed promise promises wages rent salary ticket badge papers thoughts feelings true wits tears nerves
+    prayers things belongings savings nails opinions emotions support position weight strength
     """)
 """What is somebody's own rather than given to them."""
 GIFTS = _words("""
     money flowers roses chocolates presents gifts advice food water credit permission directions hope courage strength
-    feedback medicine access instructions information extra nightmares goosebumps chills hugs hints tips pointers compliments
-    entry admission asylum bail lies jokes thanks discipline manners maths math physics chemistry piano chess time space pause hell priority english french
-    spanish german latin greek arabic russian chinese grammar luck congratulations farewell goodbye goodnight trouble grief
-    thousands millions billions hundreds credence evidence proof directions cash alms
+    feedback medicine access instructions information extra nightmares goosebumps chills hugs hints tips pointers
+    compliments entry admission asylum bail lies jokes thanks discipline manners maths math physics chemistry piano
+    chess time space pause hell priority english french spanish german latin greek arabic russian chinese grammar luck
+    congratulations farewell goodbye goodnight trouble grief thousands millions billions hundreds credence evidence
+    proof cash alms
     """)
 """What is given, told or taught without an article, and seldom one's own before."""
 MASS = _words("""
-    fame glory praise acclaim recognition admiration sympathy prestige criticism applause work time music help support food bread tea coffee dinner lunch breakfast supper soup cake wine beer toast juice milk
-    sugar meat fruit rice pasta pizza cereal porridge homework news attention comfort joy love trust respect power freedom
-    justice treatment care shelter pain pleasure energy experience training education equipment furniture luggage mail
-    clothing jewellery jewelry poetry fuel air blood medication counsel refuge space room rent research paper land gold
-    silver fire ice grace mercy peace rest reason cause trouble leave notice warning approval assistance protection health
+    fame glory praise acclaim recognition admiration sympathy prestige criticism applause work time music help support
+    food bread tea coffee dinner lunch breakfast supper soup cake wine beer toast juice milk sugar meat fruit rice
+    pasta pizza cereal porridge homework news attention comfort joy love trust respect power freedom justice treatment
+    care shelter pain pleasure energy experience training education equipment furniture luggage mail clothing
+    jewellery jewelry poetry fuel air blood medication counsel refuge space room rent research paper land gold silver
+    fire ice grace mercy peace rest reason cause trouble leave notice warning approval assistance protection health
     """)
-SINGULAR_S = _words("boss class glass dress address business bus address gas lens canvas focus thesis analysis princess address")
+SINGULAR_S = _words("""
+    boss class glass dress address business bus gas lens canvas focus thesis analysis princess
+    """)
 PLURALS = _words("people children men women teeth feet mice geese data media dice")
 ROLES = _words("""
-    president captain queen king head chair chairman chairwoman chairperson leader director manager champion mayor treasurer
-    governor winner ambassador minister chancellor empress emperor partner ceo dean valedictorian editor professor
-    princess prince executor heir heiress guardian secretary prisoner hostage captive company sheriff
+    president captain queen king head chair chairman chairwoman chairperson leader director manager champion mayor
+    treasurer governor winner ambassador minister chancellor empress emperor partner ceo dean valedictorian editor
+    professor princess prince executor heir heiress guardian secretary prisoner hostage captive company sheriff
     """)
 ADVERBIAL = _words("home back")
 TIMES = _words("""
-    second minute minutes seconds hour hours day days week weeks weekend month months year years decade decades night nights
-    time times summer winter spring autumn morning afternoon evening monday tuesday wednesday thursday friday saturday
-    sunday mondays tuesdays january february march april june july august september october november december
+    second minute minutes seconds hour hours day days week weeks weekend month months year years decade decades night
+    nights time times summer winter spring autumn morning afternoon evening monday tuesday wednesday thursday friday
+    saturday sunday mondays tuesdays january february march april june july august september october november december
     """)
 DAYS = _words("""
-    monday tuesday wednesday thursday friday saturday sunday mondays tuesdays wednesdays thursdays fridays saturdays sundays
+    monday tuesday wednesday thursday friday saturday sunday mondays tuesdays wednesdays thursdays fridays saturdays
+    sundays
     """)
 NUMBERS = _words("""
-    two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen twenty thirty forty fifty sixty
-    seventy eighty ninety hundred thousand million
+    two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen twenty thirty forty fifty
+    sixty seventy eighty ninety hundred thousand million
     """)
 QUANTIFIERS = _words("""
-    more less plenty lots several many few fewer much loads tons dozens countless numerous double triple ample sufficient
-    whatever whichever
+    more less plenty lots several many few fewer much loads tons dozens countless numerous double triple ample
+    sufficient whatever whichever half
     """)
 
 # --- adjectives and verbs after her --------------------------------------------------------------------------------
 
-ADJECTIVES = _words("""
-    happy sad angry asleep awake alive dead busy safe sick ill tired proud lazy clever brilliant smart stupid nervous
-    uneasy unhappy unconscious speechless uncomfortable anxious jealous responsible guilty innocent ready late
-    afraid famous rich poor crazy mad wrong worried unharmed wanting incompetent competent selfish rude brave honest
-    captive half old deaf blind bald pregnant lame mute cold warm hot hungry thirsty weak strong young tall short thin fat
-    pretty plain ugly beautiful attractive charming boring annoying amusing interesting intelligent talented gifted kind
-    cruel mean nice cool funny dull shy bold calm pale red furious upset drunk sober broke bankrupt homeless penniless
-    breathless helpless fearless harmless useless hopeless powerless motionless alone sure certain unsure aware unaware
-    able unable fit unfit qualified unqualified suitable likeable lovable reliable unreliable capable difficult easy
-    impossible arrogant pleasant unpleasant insane loyal naive loud quiet fair unfair tough gentle sweet sexy hard slow
-    fast quick weird strange odd normal free hostile sensible sensitive insufferable superior inferior better worse older
-    younger stronger weaker richer poorer wiser braver taller sicker thinner calmer fatter smarter kinder healthy unwell
-    dizzy sleepy lonely friendly lovely silly witty trustworthy untrustworthy worthy unworthy curious serious dangerous
-    ridiculous ambitious gorgeous courageous unfit unforgettable legendary ordinary extraordinary immature mature
-    dishonest excellent exceptional mediocre overrated underrated guiltless bored paranoid dead stiff lucky unlucky
-    prepared wild bitter cheerful careful careless wonderful wondrous delightful irresistible inspiring intimidating
-    irritating exhausting fascinating unbearable perfect eligible inadequate sincere insincere distant aloof stubborn
-    sunny tiny skinny cranky shaky risky needy itchy queasy groggy grumpy moody chatty tidy dirty nasty nosy bossy picky lousy
-    greedy handy sorry weary wary merry scary heavy steady sturdy trendy gloomy clumsy feisty humble noble subtle nimble agile
-    fragile fertile sterile senile immobile passionate affectionate desperate fortunate unfortunate obstinate accurate
-    literate illiterate delicate considerate inconsiderate compassionate inarticulate articulate bereft deft dim dry dumb faint
-    fierce firm frail frank glad grave grim hoarse keen lean limp lost mild neat numb plump pliant quaint ripe rough sane
-    shallow sharp shrewd slim sly smug snug solemn sore steep stern stout strict swift taut tense terse thick timid tender
-    vague vain vast vile vivid wide zealous cross obsolete bare barren tame lax lenient meek modern absurd alike aghast adrift
-    afloat ashamed averse alert astray astute austere avid benign bleak blond blonde brisk brittle candid chaste coarse
-    crass cute daft demure devout discreet distinct divine docile drab dreary eager elder exempt exquisite extreme false fatal
-    feeble fond forlorn foul frantic futile gaunt ghastly glib grateful gross gruff gullible haggard harsh hasty hardy hefty
-    humane idle immune impolite inane inept inert infirm insecure jolly jovial lame languid listless livid lofty lucid
-    mellow morose mundane obese obscure overjoyed petty placid polite pompous potent profound prone pure quirky rash remote
-    resolute rigid robust rotten rugged ruthless sallow scarce secure sedate serene severe shabby simple skittish sleek
-    slender sluggish sombre somber sordid splendid squeamish staid stale stark staunch suave sullen sultry superb supple surly
-    svelte tawdry tranquil uncouth unsafe unseen unarmed upbeat uptight urbane valiant volatile wan weird wistful wooden open
-    shut awkward stunning genuine private unique restless distraught hesitant reluctant confident indifferent independent dependent
-    present absent silent violent ignorant elegant radiant significant vigilant dominant redundant emotional rational
-    irrational professional unprofessional critical cynical hysterical practical equal special suicidal romantic dramatic
-    pathetic sympathetic energetic enthusiastic optimistic pessimistic realistic fantastic frantic ecstatic erratic toxic
-    impressive aggressive passive creative persuasive evasive defensive offensive supportive positive negative naive
-    vulnerable elusive persistent insistent prudent decent brilliant patient impatient obedient disobedient efficient
-    inefficient dishonest modest adept corrupt blunt unwise unkind intact close tight upright straight flat senseless unconscious black
-    """)
-ADJECTIVE_ENDINGS = (
-    *("ful", "ous", "able", "ible", "less", "ish", "ier", "some", "worthy", "proof", "like", "ent", "ant", "ic", "al", "ive"),
-    *("sy", "zy", "py", "dy", "chy", "shy", "thy", "my", "ggy", "cky", "sty", "tty", "rky", "nny", "gry", "ary"),
-)
-NOT_ADJECTIVES = _words("""
-    handful mouthful table vegetable cable syllable constable bible dish fish wish finish polish soldier carrier courier
-    barrier premier cashier terrier glacier frontier pier radish gable fable timetable collectable
-    student parent accident talent agent president resident event tent rent scent cent content consent moment comment document
-    argument statement treatment payment movement judgment agreement apartment appointment department engagement enjoyment
-    employment environment equipment excitement experiment government improvement instrument investment ornament parliament
-    punishment requirement retirement settlement tournament environment accent advent extent intent opponent ingredient
-    component continent incident precedent recipient respondent correspondent superintendent supplement element achievement
-    involvement assignment replacement assistant servant tenant restaurant giant plant infant elephant merchant grant
-    consultant accountant lieutenant sergeant descendant applicant defendant participant immigrant pendant quadrant warrant
-    music clinic topic comic picnic traffic fabric magic logic critic mechanic panic public republic attic relic medic
-    epidemic pandemic rhetoric ethic metric mosaic garlic tunic
-    journal hospital animal goal rival proposal arrival medal manual festival capital material meal deal appeal signal trial
-    burial refusal approval removal survival withdrawal denial dismissal funeral cereal terminal ritual pedal petal seal
-    betrayal portrayal rehearsal renewal referral disposal reversal revival principal official general individual criminal
-    potential credential credentials coral canal steal metal mural sandal scandal vandal total serial tutorial memorial editorial
-    relative detective native olive archive motive drive dive hive executive representative objective perspective initiative
-    alternative narrative fugitive captive operative directive incentive
-    daisy fantasy courtesy ecstasy heresy hypocrisy embassy pansy therapy copy puppy canopy recipe body lady study buddy daddy
-    candy brandy comedy tragedy melody remedy custody parody subsidy hobby army enemy economy academy mummy mommy dummy tummy
-    anatomy autonomy empathy sympathy apathy dynasty honesty majesty modesty amnesty penny granny nanny kitty city kitchen party
-    beauty pastry diary salary library secretary dictionary boundary anniversary commentary documentary vocabulary summary
-    glossary itinerary obituary missionary mercenary notary january february county
-    """)
 IRREGULAR_PARTICIPLES = _words("""
-    taken killed shot hurt beaten hit done seen thrown caught stuck lost broken gone known driven chosen forgotten stolen
-    taught told paid sent brought held kept left put set torn hidden fired bitten
+    taken killed shot hurt beaten hit done seen thrown caught stuck lost broken gone known driven chosen forgotten
+    stolen taught told paid sent brought held kept left put set torn hidden fired bitten
     """)
 NOT_PARTICIPLES = _words("""
     thing things ring rings king wedding building painting meeting clothing feeling feelings evening morning writing
@@ -261,50 +208,67 @@ NOT_PARTICIPLES = _words("""
     handwriting housing saving savings engagement ceiling drawing recording offering blessing understanding cooking
     """)
 INFINITIVES = _words("""
-    go be become come get give take do know feel stay see tell say speak sing eat think understand believe realise realize
-    decide choose learn forget remember lose join enter carry keep make have wait suffer die live seem appear follow finish
-    begin write read open sit grow succeed recover prepare solve find meet put bring become achieve avoid breathe buy
-    hate grin exclaim want hope worry wonder weep sob cringe faint kneel vomit giggle stumble tremble wake rise hide bleed
-    choke drown freeze hesitate admit confess apologise apologize listen pray quit vanish disappear depart arrive regret
-    reconsider doubt focus happen explain describe accept refuse agree adjust adapt heal wipe throw steal cheat clean bathe
-    study graduate register apply serve teach train shine thrive flourish fail create compose compete earn spend invest
-    marry divorce pick pull push put shiver sit wear lean bend fall step lie kiss hug bring hurry rush leap crawl creep sink
-    shrink vote tidy prefer deserve notice decline demand insist direct continue develop gain improve leave overcome raise reach regain relax settle survive understand
+    go be become come get give take do know feel stay see tell say speak sing eat think understand believe realise
+    realize decide choose learn forget remember lose join enter carry keep make have wait suffer die live seem appear
+    follow finish begin write read open sit grow succeed recover prepare solve find meet put bring achieve avoid
+    breathe buy hate grin exclaim want hope worry wonder weep sob cringe faint kneel vomit giggle stumble tremble wake
+    rise hide bleed choke drown freeze hesitate admit confess apologise apologize listen pray quit vanish disappear
+    depart arrive regret reconsider doubt focus happen explain describe accept refuse agree adjust adapt heal wipe
+    throw steal cheat clean bathe study graduate register apply serve teach train shine thrive flourish fail create
+    compose compete earn spend invest marry divorce pick pull push shiver wear lean bend fall step lie kiss hug hurry
+    rush leap crawl creep sink shrink vote tidy prefer deserve notice decline demand insist direct continue develop
+    gain improve leave overcome raise reach regain relax settle survive
     """)
 NOUNS_TOO = _words("""
-    cry laugh smile sleep work move run walk play talk stand fall look start stop try use drive close pass escape build
-    pack attempt dance drink dream duck swim rest return visit call change answer love cook shower fight drop report scream jump
-    blush shiver win pay whisper shout sigh climb cough sneeze struggle ride travel question cough cheat blink wink bow
+    cry laugh smile sleep work move run walk play talk stand fall look start stop try use drive close pass escape
+    build pack attempt dance drink dream duck swim rest return visit call change answer love cook shower fight drop
+    report scream jump blush shiver win pay whisper shout sigh climb cough sneeze struggle ride travel question cheat
+    blink wink bow
     """)
 """Verbs and nouns of one form: "saw her duck"."""
-AFTER_MAKE = _words("attempt cry laugh smile scream jump blush shiver sleep dance talk cough sneeze wince sigh shout look stand stop blink")
+AFTER_MAKE = _words("""
+    attempt cry laugh smile scream jump blush shiver sleep dance talk cough sneeze wince sigh shout look stand stop
+    blink
+    """)
 AFTER_SEE = _words("sleep fall stand climb jump drive cook pack win pay swim bow blink wink start stop")
-AFTER_HELP = _words("move cook pack fight escape sleep walk climb build win pay cry stand talk dance swim drive")
+AFTER_HELP = _words("""
+    move cook pack fight escape sleep walk climb build win pay cry stand talk dance swim drive
+    """)
 MOTION = _words("fall look turn jump walk run drive dance climb swim stand ride duck move")
 DIRECTIONS = _words("into away off across toward towards past through out down over up under")
-BEFORE_A_WILL = _words("in of against to by with for from into free read changed made wrote contested contest signed left")
+BEFORE_A_WILL = _words("""
+    in of against to by with for from into free read changed made wrote contested contest signed left
+    """)
 EVERY = _words("move word whim need wish step breath thought moment desire waking action")
 BELONGINGS = _words("out down in off up through")
 THINGS = _words("""
-    cookies cakes pies letters notes poems stories books songs tickets drinks sandwiches pancakes sweaters socks mittens
-    shoes boots dresses clothes toys chocolates flowers sweets candies meals eggs potatoes muffins emails
+    cookies cakes pies letters notes poems stories books songs tickets drinks sandwiches pancakes sweaters socks
+    mittens shoes boots dresses clothes toys chocolates flowers sweets candies meals eggs potatoes muffins emails
     messages lullabies pictures portraits
     """)
 """What is made, bought or read for somebody, or is theirs."""
-AFTER_HIS = _words("well now then once later ever never always often still just even soon twice too almost nearly really quite")
+AFTER_HIS = _words("""
+    well now then once later ever never always often still just even soon twice too almost nearly really quite
+    """)
 """Adverbs that follow "his" where it stands for "his one", and seldom begin a noun phrase."""
 POINTERS = _words("that this these those")
 MAKE_HERS = _words("report call visit return escape bow answer debut")
 """Made, they are deeds: "made her escape"."""
-NO_PARTICIPLES = _words("bed hundred sacred naked wicked wretched rugged red shed sled wed bred crossbred sped fled shred beloved betrothed intended accused kindred hatred infrared")
+NO_PARTICIPLES = _words("""
+    bed hundred sacred naked wicked wretched rugged red shed sled wed bred crossbred sped fled shred beloved betrothed
+    intended accused kindred hatred infrared
+    """)
 """Words in -ed that are none."""
 TRANSITIVE = _words("""
-    eating reading drinking stealing smoking selling buying writing playing making taking wearing carrying holding using
-    watching telling giving doing having feeding cleaning
+    eating reading drinking stealing smoking selling buying writing playing making taking wearing carrying holding
+    using watching telling giving doing having feeding cleaning
     """)
 """Participles whose object follows without an article: "caught her stealing apples"."""
 MONTHS = _words("january february march april may june july august september october november december")
 OBJECTS = _words("me us them you it her him")
 AUXILIARIES = _words("is was are were has had have will would can could may might must should did does do")
-KEPT_DAYS = _words("spend spends spent spending love loves loved hate hates hated enjoy enjoys enjoyed keep keeps kept plan plans planned")
+KEPT_DAYS = _words("""
+    spend spends spent spending love loves loved hate hates hated enjoy enjoys enjoyed keep keeps kept plan plans
+    planned
+    """)
 """Days are what these are about: "spends her Sundays"."""

@@ -23,7 +23,8 @@ from typing import NamedTuple
 
 from auditkit.errors import InputError, UnknownName
 from auditkit.mitigation import swap_words as words
-from auditkit.mitigation.swap_phrases import OFFICES, fixed_spans, is_acronym, is_name
+from auditkit.mitigation.swap_forms import ADDRESS, Unsure, address, means_something_else, possessive, pronoun_stays
+from auditkit.mitigation.swap_phrases import in_fixed, is_name
 from auditkit.mitigation.swap_pronouns import her_role, his_role
 from auditkit.mitigation.swap_text import Tokens, sentences
 
@@ -40,14 +41,7 @@ EITHER = {"her": ("his", "him"), "his": ("her", "hers")}
 """What a pronoun becomes before a noun phrase, and elsewhere."""
 SURE = {"him": ("her", False), "hers": ("his", True)}
 """What one word answers to, whatever stands around it; and whether it names a woman."""
-ADDRESS = {"sir": False, "dame": True, "madam": True, "ma'am": True, "mr": False}
-"""Forms of address whose counterpart depends on what follows; and whether they name a woman."""
-PLURALS = frozenset(("ladies", "barmaids"))
-"""In -s, where their counterparts are not: the genitive is written otherwise."""
 ONE_WAY = frozenset(words.ONE_WAY) | {"madam", "ma'am"}
-DIGNITIES = frozenset(
-    "majesty majesties highness holiness excellency honour honor grace ladyship lordship royal imperial eminence".split()
-)
 
 
 class Change(NamedTuple):
@@ -82,11 +76,6 @@ class Left(NamedTuple):
 
     start: int
     end: int
-    word: str
-    why: str
-
-
-class _Unsure(NamedTuple):
     word: str
     why: str
 
@@ -140,65 +129,65 @@ class Swapper:
         left: list[Left] = []
         for start, end in sentences(text):
             sentence, found = text[start:end], self._sentence(text[start:end])
-            if isinstance(found, _Unsure):
+            if isinstance(found, Unsure):
                 left.append(Left(start, end, *found))
                 found = {}
             pieces += _exchanged(sentence, found.values())
             changes += [change._replace(start=start + change.start) for change in found.values()]
         return Swapped("".join(pieces), tuple(changes), tuple(left))
 
-    def _sentence(self, sentence: str) -> dict[int, Change] | _Unsure:
+    def _sentence(self, sentence: str) -> dict[int, Change] | Unsure:
         """What becomes of which word of a sentence; or why it stays."""
         tokens = Tokens.of(sentence)
         found = self._found(tokens)
-        if isinstance(found, _Unsure) or not found:
+        if isinstance(found, Unsure) or not found:
             return found
         swapped = "".join(_exchanged(sentence, found.values()))
         back = self._found(Tokens.of(swapped))
-        again = "" if isinstance(back, _Unsure) else "".join(_exchanged(swapped, back.values()))
+        again = "" if isinstance(back, Unsure) else "".join(_exchanged(swapped, back.values()))
         if _as_it_was(sentence, found.values()).fullmatch(again):
             return found
-        return _Unsure(next(iter(found.values())).before, "swapping twice would not give it back")
+        return Unsure(next(iter(found.values())).before, "swapping twice would not give it back")
 
-    def _found(self, tokens: Tokens) -> dict[int, Change] | _Unsure:
+    def _found(self, tokens: Tokens) -> dict[int, Change] | Unsure:
         """What becomes of each word, by rules alone."""
         named = [i for i, word in enumerate(tokens.words) if any(word in _listed(kind) for kind in self.kinds)]
         if not named:
             return {}
-        fixed = fixed_spans(tokens)
+        fixed = in_fixed(tokens)
         found: dict[int, Change] = {}
         for i in named:
-            at = tokens.starts[i]
-            if any(a <= at < b for a, b in fixed) or not tokens.in_prose(i):
+            if i in fixed or not tokens.in_prose(i):
                 continue
             change = self._change(tokens, i)
-            if isinstance(change, _Unsure):
+            if isinstance(change, Unsure):
                 return change
             if change:
                 found[i] = change
         return found
 
-    def _change(self, tokens: Tokens, i: int) -> Change | _Unsure | None:
+    def _change(self, tokens: Tokens, i: int) -> Change | Unsure | None:
         """What becomes of one word; None where it stays."""
         word, start = tokens.words[i], tokens.starts[i]
         if "gender" in self.kinds:
-            if stays := _pronoun_stays(tokens, i):
-                return stays if isinstance(stays, _Unsure) else None
+            if stays := pronoun_stays(tokens, i):
+                return stays if isinstance(stays, Unsure) else None
             if word in _either():
                 return _ruled_pronoun(tokens, i)
-            if tokens.low[i].replace("\u2019", "'") in ADDRESS:
-                return _address(tokens, i)
+            if (low := tokens.low[i].replace("\u2019", "'")) in ADDRESS:
+                after = address(tokens, i, _first_names())
+                return Change(start, word, after, "gender", ADDRESS[low], False) if isinstance(after, str) else after
         for kind in self.kinds:
             counterpart, first = _counterparts(kind).get(word, ("", False))
             if word == "Man" and tokens.opens(i) and tokens.low[i + 1 : i + 2] in (["is"], ["has"], ["can"], ["does"]):
-                return _Unsure(word, "perhaps all of mankind")
-            if not counterpart or _means_something_else(tokens, i):
+                return Unsure(word, "perhaps all of mankind")
+            if not counterpart or means_something_else(tokens, i):
                 continue
             if name := is_name(tokens, i, _first_names()):
                 continue
             if name is None:
-                return _Unsure(word, "perhaps part of a name")
-            return Change(start, *_possessive(tokens, i, counterpart), kind, first, False)
+                return Unsure(word, "perhaps part of a name")
+            return Change(start, *possessive(tokens, i, counterpart), kind, first, False)
         return None
 
 
@@ -222,88 +211,16 @@ def _as_it_was(sentence: str, changes: Iterable[Change]) -> re.Pattern[str]:
     return re.compile("".join(pieces) + re.escape(sentence[at:]))
 
 
-def _possessive(tokens: Tokens, i: int, counterpart: str) -> tuple[str, str]:
-    """What is exchanged for what, with the sign of the genitive where the two write it otherwise: ladies', gentlemen's."""
-    word, gap = tokens.words[i], tokens.gaps[i + 1]
-    sign, letter = gap[:1], "S" if word.isupper() and len(word) > 1 else "s"
-    if sign not in ("'", "\u2019") or not sign:
-        return word, counterpart
-    full = gap == sign and tokens.low[i + 1 : i + 2] == ["s"]
-    if full and counterpart.lower() in PLURALS:
-        return f"{word}{sign}{tokens.words[i + 1]}", f"{counterpart}{sign}"
-    bare = len(gap) > 1 and word.lower().endswith("s") and not counterpart.lower().endswith("s")
-    return (f"{word}{sign}", f"{counterpart}{sign}{letter}") if bare and gap[1:2].isspace() else (word, counterpart)
-
-
-def _ruled_pronoun(tokens: Tokens, i: int) -> Change | _Unsure:
-    """ "her" and "his": by the words around."""
+def _ruled_pronoun(tokens: Tokens, i: int) -> Change | Unsure:
+    """As in "her" and "his": by the words around."""
     word, low = tokens.words[i], tokens.low[i]
     role = her_role(tokens, i) if low == "her" else his_role(tokens, i)
     if role == "unsure":
-        return _Unsure(word, "a pronoun that can be read in two ways")
+        return Unsure(word, "a pronoun that can be read in two ways")
     before_noun, elsewhere = _either()[word]
-    return Change(tokens.starts[i], word, before_noun if role == "determiner" else elsewhere, "gender", low == "her", True)
-
-
-def _pronoun_stays(tokens: Tokens, i: int) -> _Unsure | bool:
-    """Whether a pronoun means no woman or man: "the SIR model", "He-Ne", "praise Him"."""
-    word, low = tokens.words[i], tokens.low[i]
-    if is_acronym(tokens, i):
-        return _Unsure(word, "perhaps an abbreviation")
-    if low not in ("she", "he", "her", "his", "him", "hers", "herself", "himself"):
-        return False
-    if (low == "he" and tokens.gaps[i + 1] == "-") or (i and tokens.low[i - 1] in words.BEFORE_SURNAMES and word.istitle()):
-        return True
-    divine = tokens.title(i) and word.istitle() and not tokens.opens(i)
-    following = tokens.low[i + 1] if i + 1 < len(tokens.words) else ""
-    return _Unsure(word, "a pronoun with a capital, perhaps of a god") if divine and following not in DIGNITIES else False
-
-
-def _address(tokens: Tokens, i: int) -> Change | _Unsure | None:
-    """Sir, madam, ma'am, dame, and Mr before an office; None where the word is none of address."""
-    word, low = tokens.words[i], tokens.low[i].replace("\u2019", "'")
-    last = i + 1 == len(tokens.words)
-    following, named = ("", False) if last else (tokens.low[i + 1], tokens.gaps[i + 1] == " " and tokens.words[i + 1].istitle())
-    if low in ("sir", "dame") and named and not word.islower() and len(following) > 1 and tokens.words[i + 1] not in _first_names() and tokens.before(i) != "dear":
-        return _Unsure(word, "before a first name without a counterpart")
-    if low == "mr":
-        if following in OFFICES and tokens.gaps[i + 1] == ". ":
-            return _Unsure(word, "Madam has no full stop")
-        after = "madam" if following in OFFICES and not word.islower() else "mrs"
-        if word == "MR" and not tokens.shouted:
-            return None
-    elif low == "madam":
-        after = "mr" if following in OFFICES else "sir"
-    elif low == "dame":
-        after = "sir" if named else ""
-    elif low == "ma'am":
-        after = "sir"
-    else:
-        both = {following, *tokens.low[i + 2 : i + 3]} & {"madam"} and tokens.gaps[i + 1] in ("/", " ")
-        formal = both or tokens.before(i) in ("dear", "or") or (i and tokens.low[i - 1] == "madam")
-        after = "dame" if named and not formal and word != word.lower() else "madam" if formal else "ma'am"
-    return Change(tokens.starts[i], word, _cased(after, word), "gender", ADDRESS[low], False) if after else None
-
-
-def _cased(word: str, like: str) -> str:
-    """In capitals, or with one, or in small letters, as `like` is."""
-    if like.isupper() and len(like) > 1:
-        return word.upper()
-    return word.capitalize() if like[0].isupper() else word
-
-
-def _means_something_else(tokens: Tokens, i: int) -> bool:
-    """Whether a title is none: "I miss you", "20 ms", "MS Word"; or a noun stands for a verb or an exclamation."""
-    word, low = tokens.words[i], tokens.low[i]
-    last = i + 1 == len(tokens.words)
-    if low == "miss":
-        return word.islower() or last or tokens.words[i + 1].islower()
-    if low in ("ms", "mrs"):
-        stressed = word.isupper() and not tokens.shouted
-        return stressed or (low == "ms" and (last or word.islower() or tokens.words[i + 1].islower()))
-    if low in ("man", "boy") and tokens.opens(i) and not last:
-        return tokens.gaps[i + 1].startswith(",") and i == 0 or tokens.low[i + 1] in ("the", "your", "all")
-    return low in ("female", "male") and word.istitle() and tokens.before(i) == "in"
+    return Change(
+        tokens.starts[i], word, before_noun if role == "determiner" else elsewhere, "gender", low == "her", True
+    )
 
 
 @cache

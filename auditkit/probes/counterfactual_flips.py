@@ -153,7 +153,9 @@ class CounterfactualFlips:
                 measurements.append(self._measurement(scores, flips, nulls, model, rng))
                 items += scores
             left = self._left(flips, table)
-            measurements.append(summarize(left, unit="%", ideal=None, method=LEFT, source=self.source, rng=rng, bounds=(0, 100)))
+            measurements.append(
+                summarize(left, unit="%", ideal=None, method=LEFT, source=self.source, rng=rng, bounds=(0, 100))
+            )
             items += left
             if self.explained and isinstance(model, HasModule):
                 explained = self._explain(model, flips, table, column, rng)

@@ -4,6 +4,8 @@
 the rules were written; `ASIDE` were written afterwards and only counted.
 """
 
+# ruff: noqa: RUF001
+
 from __future__ import annotations
 
 

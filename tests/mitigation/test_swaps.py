@@ -121,13 +121,13 @@ def test_hard_sentences(which):
     assert counts["right"] >= 0.97 * len(sentences)
 
 
-@pytest.mark.parametrize("text", [text for text, _ in (*TUNED, *ASIDE)])
-def test_swapping_twice_gives_a_hard_sentence_back(text):
-    once = GENDER.swap(text)
-    if not any(change.before.lower().replace("\u2019", "'") in ONE_WAY for change in once.changes):
-        assert swap(once.text) == text
-    for change in once.changes:
-        assert text[change.start : change.start + len(change.before)] == change.before
+def test_swapping_twice_gives_every_hard_sentence_back():
+    for text, _ in (*TUNED, *ASIDE):
+        once = GENDER.swap(text)
+        if not any(change.before.lower().replace("\u2019", "'") in ONE_WAY for change in once.changes):
+            assert swap(once.text) == text
+        for change in once.changes:
+            assert text[change.start : change.start + len(change.before)] == change.before
 
 
 def test_hard_pronouns_labelled_by_hand():
@@ -157,7 +157,23 @@ def test_sentences_make_up_the_text(text):
     assert "".join(text[a:b] for a, b in spans) == text
 
 
-WORDS = [*LISTED, "the", "old", "friend", "saw", "gave", "told", "of", "and", "John", "Street", "letters", ",", ".", "'s"]
+WORDS = [
+    *LISTED,
+    "the",
+    "old",
+    "friend",
+    "saw",
+    "gave",
+    "told",
+    "of",
+    "and",
+    "John",
+    "Street",
+    "letters",
+    ",",
+    ".",
+    "'s",
+]
 
 
 @given(st.lists(st.sampled_from(sorted(WORDS)), max_size=9))
@@ -194,7 +210,10 @@ def test_the_rule_on_running_text(published):
     path = published("english_sentences", "sentences.txt.gz")
     found = list(ruled(gzip.decompress(path.read_bytes()).decode()[:LENGTH]))
     shares = {
-        kind: [sum(1 for k, r in found if k == kind and r in roles) for roles in (("determiner",), ("object",), ("unsure",))]
+        kind: [
+            sum(1 for k, r in found if k == kind and r in roles)
+            for roles in (("determiner",), ("object",), ("unsure",))
+        ]
         for kind in ("his", "him")
     }
     print("determiner, object, unsure", shares)
