@@ -87,8 +87,9 @@ class LeaceEraser(Projection):
     def fit(cls, x: Floats, z: Floats, counts: Floats | None = None) -> Self:
         """Closed form of theorem 4.3, with the covariance of the sample as it is, not shrunk towards a simpler one.
 
-        On the people fitted to that erases exactly. concept-erasure's fitter shrinks by default (Ledoit & Wolf 2004;
-        optimal linear shrinkage): with few people for each feature it moves less and leaves a trace.
+        concept-erasure's fitter shrinks it by default. Either map erases exactly on the people that it is fitted to;
+        they differ in the direction along which features move, the more the fewer people there are for each feature
+        (docs/mitigation.md has figures).
 
         Args:
             x: (n, d) features; constant and collinear ones are welcome.

@@ -87,6 +87,8 @@ def _double_genitive(tokens: Tokens, i: int, after: Sequence[str]) -> Role | Non
     """As in "A friend of his called": the verb that goes on behind "of his", or a noun that "his" determines."""
     if after[0] in v.FINITE and ends(after[1:]):
         return "object"
+    if after[0] in v.AMBIGUOUS_PAST and at(after, 1) in v.OBJECTS | v.ARTICLES:
+        return "object"
     if is_past(after[0]) and tokens.before(i, 2) in v.PERSONS and ends(after[1:]):
         return "object"
     pointed = tokens.before(i, 3) in v.POINTERS
@@ -237,8 +239,11 @@ def _adverbs(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
 def _finite(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
     """A verb that goes on behind her: "the man behind her said", "who loves her knows", "beside her sat a dog"."""
     first, second, before = after[0], at(after, 1), tokens.before(i)
-    if before in v.LOCATIVE and first in v.POSTURES and first != "rose":
+    placed = before in v.LOCATIVE or (before == "of" and tokens.before(i, 2) in v.BESIDE)
+    if (placed or (before == "to" and tokens.before(i, 2) in ("next", "close"))) and first in v.POSTURES - {"rose"}:
         return "object"
+    if first in v.AMBIGUOUS_PAST and _relative(tokens, i):
+        return "object" if ends(after[1:]) else "unsure"
     if (
         before in v.LOCATIVE
         and _fronted(tokens, i)
@@ -298,6 +303,8 @@ def _complement(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
     if before == "with" and word in ("gone", "dead", "away", "done") and ends(rest):
         return "object"
     if before in v.COMPLEX | {"with", "without"} and is_adjective(word) and ends(rest):
+        return "object"
+    if before in v.CAPTURE and word in v.CAPTIVES and ends(rest):
         return "object"
     if before in v.COMPLEX and word.isdigit() and ends(rest):
         return "object"

@@ -23,7 +23,7 @@ QUOTING = frozenset('"\u201c\u201d\u201e\u00ab\u00bb()[]')
 
 END = re.compile(
     r"""
-    (?<![.!?\u2026])[.!?\u2026]+["'\u2019\u201d)\]]*\s+(?=["'\u2018\u201c(\[]*(?:[^\W_a-z]))   # before a capital or a number
+    (?<![.!?\u2026])[.!?\u2026]+["'\u2019\u201d)\]]*\s+(?=["'\u2018\u201c(\[]*[^\W_a-z])  # before a capital, a number
     |\n[ \t]*\n\s*                                                         # an empty line
     """,
     re.VERBOSE,
@@ -42,8 +42,8 @@ NOT_PROSE = re.compile(
     |(?<![\w-])[\w-]+(?:/[\w-]+)+\.[a-z]{1,5}\b                                   # a relative one
     |\b\w+\((?!s\)|-)[\w\s,.'"=]{0,40}\)                                  # a call, a page of the manual
     |\b\w+\[['"a-z_]\w*['"]?\]                                            # an item of a mapping
+    |\b[a-z_][\w.]*\s?={1,2}\s?[\w'"]+                                     # an assignment
     |\b[a-z_]\w*(?:\.[a-z_]\w*)+\b                                        # an attribute
-    |\b\w+\s?={1,2}\s?[\w'"]+                                             # an assignment
     |[$%\\]\w+|\{+\s*\w+\s*\}+|<[^<>\n]{1,200}>                           # a variable, a tag
     """,
     re.VERBOSE | re.DOTALL,
@@ -51,20 +51,21 @@ NOT_PROSE = re.compile(
 
 ENGLISH = _words("""
     the a an of and to is was were that it for on with as at by this but not are be have has had or from they you your
-    she he his him i we my our their them me us who which when what would will could should been do does did there if
-    all so about said says into than then very just because before after where how why can may must up out
+    i we my our their them me us who which when what would will could should been do does did there if all so about
+    said says into than then very just because before after where how why can may must up out
     """)
 OTHER_LANGUAGES = _words("""
-    der das dem und ist nicht ein eine einen einem einer ich sie wir ihr zu zum zur auf für aus bei nach wie wo woher
-    komm kommt kommst kam kamen kommen geh geht gehen hin schon noch nur aber auch wenn dass sich kann muss soll sagt
-    sagte sagen weiß seit lange jahren mir dir ihm ihn uns euch haben habe wird wurde sind bist vom im hier dort
-    nichts immer wieder frau herr doch oder über unter bitte danke gib gibt mein meine dein sein seine heute una unos
-    unas y es está están que qué por para sobre al yo tú él ella ellos nosotros su sus mis se lo les muy pero como
-    cómo cuando fue ser estar tiene tengo quiero puede hace más también señor señora gracias buenos usted desde hasta
-    nos et est dans avec sur pas qui il elle ils elles nous vous je tu ce cette ces mais ou où être avoir suis fait
-    très bien père mère fils ses mes ta leur leurs au aux sont était chez gli di che è sono ho hai della nel alla
-    anche molto più mio tuo suo uma em não ao seu sua ele ela você muito het een ik jij hij zij wij niet op voor maar
-    ook naar bij zijn haar heeft hebben och att det som ett är inte han på för av til og ikke jeg
+    weit daher hierher gib hol stell zeig raus rein lang jahre tage kinder der das dem und ist nicht ein eine einen
+    einem einer ich sie wir ihr zu zum zur auf für aus bei nach wie wo woher komm kommt kommst kam kamen kommen geh
+    geht gehen hin schon noch nur aber auch wenn dass sich kann muss soll sagt sagte sagen weiß seit lange jahren mir
+    dir ihm ihn uns euch haben habe wird wurde sind bist vom im hier dort nichts immer wieder frau herr doch oder über
+    unter bitte danke gibt mein meine dein sein seine heute una unos unas y es está están que qué por para sobre al yo
+    tú él ella ellos nosotros su sus mis se lo les muy pero como cómo cuando fue ser estar tiene tengo quiero puede
+    hace más también señor señora gracias buenos usted desde hasta nos et est dans avec sur pas qui il elle ils elles
+    nous vous je tu ce cette ces mais ou où être avoir suis fait très bien père mère fils ses mes ta leur leurs au aux
+    sont était chez gli di che è sono ho hai della nel alla anche molto più mio tuo suo uma em não ao seu sua ele ela
+    você muito het een ik jij hij zij wij niet op voor maar ook naar bij zijn haar heeft hebben och att det som ett är
+    inte han på för av til og ikke jeg
     """)
 """Frequent words of German, Spanish, French, Italian, Portuguese, Dutch and Swedish that English does not have."""
 WINDOW = 4
@@ -113,6 +114,8 @@ class Tokens:
     @cached_property
     def headline(self) -> bool:
         """Whether nearly all words start with a capital letter, so that a capital says nothing."""
+        if len(self.words) > 3 and all(w[:1].isupper() for w in self.words if w.isalpha()):
+            return True
         long = [w for w in self.words if len(w) > 2 and w.isalpha()]
         return len(long) > 4 and sum(w.istitle() for w in long) > 0.8 * len(long)
 

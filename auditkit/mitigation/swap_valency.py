@@ -26,10 +26,12 @@ def _forms(text: str) -> frozenset[str]:
 
 
 ADVERBS = _words("""
-    much more most less least well better best then now once later ever never always often still just even soon hard
-    twice daily weekly monthly yearly hourly round very so quite rather too enough far really somewhat half nearly
-    almost only back aloud early late together apart aside abroad indoors outdoors upstairs downstairs overseas
-    straightaway forever nonstop first overnight north south east west second third
+    anytime sometime someday nowadays sideways backward backwards forward forwards beforehand afterward thereafter
+    elsewhere likewise otherwise perhaps maybe meanwhile nearby anyhow somehow regardless much more most less least
+    well better best then now once later ever never always often still just even soon hard twice daily weekly monthly
+    yearly hourly round very so quite rather too enough far really somewhat half nearly almost only back aloud early
+    late together apart aside abroad indoors outdoors upstairs downstairs overseas straightaway forever nonstop first
+    overnight north south east west second third
     """)
 """Before a noun they belong to it ("her still wet hair"), before anything else to the verb ("knew her well")."""
 DEGREES = _words("""
@@ -57,8 +59,10 @@ TRANSFER = _words("""
     fed feeding sell sells sold selling leave bid deal dealt throw threw throws cost costs costing bet bets spare
     spared ask asks asked asking
     """) | _forms("""
-    offer deny grant hand owe promise wish award assign allow refuse charge fine tip loan mail email text pass toss
-    fax forward serve guarantee permit allot quote issue envy forgive bequeath
+    prescribe repay reimburse supply ship slip wire relay extend accord begrudge advance allocate concede gift kick
+    fling hurl lob pitch feed rent reserve secure lease telegraph cable offer deny grant hand owe promise wish award
+    assign allow refuse charge fine tip loan mail email text pass toss fax forward serve guarantee permit allot quote
+    issue envy forgive bequeath
     """)
 """Somebody gets, hears or is spared something: they take two objects."""
 BENEFIT = _words("""
@@ -85,11 +89,11 @@ COMPLEX = _words("""
     """)
 """Followed by an object and what it is, becomes or is held to be: "consider her intelligent"."""
 PERCEPTION = _words("""
-    see sees saw seen seeing watch watches watched watching hear hears heard hearing notice noticed feel felt find
-    finds found catch catches caught keep keeps kept spot spotted leave leaves left stop stops stopped observe
-    observed remember remembers remembered imagine imagines imagined picture pictured glimpse glimpsed photograph
-    photographed film filmed record recorded have had get got smell want wants wanted send sent set show showed shows
-    consider called call calls considered thought think describe described
+    leave see sees saw seen seeing watch watches watched watching hear hears heard hearing notice noticed feel felt
+    find finds found catch catches caught keep keeps kept spot spotted leaves left stop stops stopped observe observed
+    remember remembers remembered imagine imagines imagined picture pictured glimpse glimpsed photograph photographed
+    film filmed record recorded have had get got smell want wants wanted send sent set show showed shows consider
+    called call calls considered thought think describe described
     """)
 CAUSATIVE = _words("""
     let lets letting make makes made making help helps helped helping see sees saw seen watch watches watched watching
@@ -188,7 +192,7 @@ DAYS = _words("""
     sundays
     """)
 NUMBERS = _words("""
-    two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen twenty thirty forty fifty
+    one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen twenty thirty forty fifty
     sixty seventy eighty ninety hundred thousand million
     """)
 QUANTIFIERS = _words("""
@@ -272,3 +276,13 @@ KEPT_DAYS = _words("""
     planned
     """)
 """Days are what these are about: "spends her Sundays"."""
+
+AMBIGUOUS_PAST = _words("""
+    left saw felt thought cut hit put lost found made set shot won beat built bent bound ground spent hurt
+    """)
+"""Past forms that can also modify a noun, or are one: "who hired her left"."""
+CAPTIVES = _words("prisoner hostage captive company")
+BESIDE = _words("front top ahead side back")
+"""Before "of her" they make up a place: "in front of her lay a book"."""
+CAPTURE = _words("keep keeps kept hold holds held take takes took taken")
+DONE_TO = _words("justice good harm credit favours favors")

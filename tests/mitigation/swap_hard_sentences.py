@@ -766,162 +766,317 @@ La actriz y el actor no son de aquí. | =
 Elle est la bride de mon cousin. | =
 His “komm her” made her laugh. | Her “komm her” made him laugh. ?
 She lost her mother, he his wife. | He lost his father, she her husband.
+The jeweller sold her pearls. | The jeweller sold his pearls. ?
+The jeweller sold her a necklace. | The jeweller sold him a necklace.
+The doctor prescribed her antibiotics. | The doctor prescribed him antibiotics. ?
+The doctor examined her lungs. | The doctor examined his lungs.
+My editor emailed her twice. | My editor emailed him twice.
+My editor emailed her draft to me. | My editor emailed his draft to me.
+Grant her one wish. | Grant him one wish.
+They granted her wish. | They granted his wish.
+The tutor taught her how to swim. | The tutor taught him how to swim.
+The tutor taught her niece how to swim. | The tutor taught his nephew how to swim.
+We bought her a ticket to Rome. | We bought him a ticket to Rome.
+We used her ticket to Rome. | We used his ticket to Rome.
+The bank charged her a fee. | The bank charged him a fee.
+They denied her the vote. | They denied him the vote.
+They counted her vote. | They counted his vote.
+I can promise her nothing. | I can promise him nothing.
+I wrote her a long letter. | I wrote him a long letter.
+I kept her long letter. | I kept his long letter.
+He reads her bedtime stories. | ?
+He told her seven jokes. | She told him seven jokes.
+He ignored her seven jokes. | She ignored his seven jokes.
+It saved her hours of work. | ?
+It cost her dearly. | It cost him dearly.
+It cost her the election. | It cost him the election.
+Nobody envied her success. | Nobody envied his success.
+The committee found her unqualified. | The committee found him unqualified.
+The committee found her unqualified deputy amusing. | The committee found his unqualified deputy amusing.
+Her parents think her mature. | His parents think him mature.
+Her parents think her teacher is strict. | His parents think his teacher is strict.
+The loss rendered her speechless. | The loss rendered him speechless.
+The illness left her weak. | The illness left him weak.
+The illness left her weak heart damaged. | The illness left his weak heart damaged.
+Fame made her suspicious of strangers. | Fame made him suspicious of strangers.
+Fame made her friends suspicious. | Fame made his friends suspicious.
+They kept her prisoner. | They kept him prisoner.
+They kept her prisoner alive. | They kept his prisoner alive. ?
+The club made her its chair. | The club made him its chair.
+The sea air made her sleepy. | The sea air made him sleepy.
+He drives her up the wall. | She drives him up the wall.
+He drives her car up the hill. | She drives his car up the hill.
+I saw her standing at the stop. | I saw him standing at the stop.
+I saw her standing ovation. | ?
+They watched her disappear. | They watched him disappear.
+They watched her performance. | They watched his performance.
+Did anyone hear her shout? | ?
+Nobody heard her come home. | Nobody heard him come home.
+Let her know by Friday. | Let him know by Friday.
+Let her parents know by Friday. | Let his parents know by Friday.
+Her coach made her run laps. | ?
+Her coach made her stop smoking. | His coach made him stop smoking.
+We helped her choose a dress. | We helped him choose a dress.
+We helped her sister choose a dress. | We helped his brother choose a dress.
+She had her tooth pulled. | He had his tooth pulled.
+They want her dead or alive. | They want him dead or alive.
+They want her answer by noon. | They want his answer by noon.
+The couple beside her argued. | The couple beside him argued.
+The couple in her flat argued. | The couple in his flat argued.
+The woman he loves loves her cat. | The man she loves loves his cat.
+The man who hired her left. | The woman who hired him left.
+The man who hired her left hand man lied. | ?
+Everyone who knows her respects her. | Everyone who knows him respects him.
+What he gave her was priceless. | What she gave him was priceless.
+What he gave her mother was priceless. | What she gave his father was priceless.
+In front of her lay an open book. | In front of him lay an open book.
+In her bag lay an open book. | In his bag lay an open book.
+I have known her since 1990. | I have known him since 1990.
+I have read her since 1990. | I have read him since 1990.
+We thanked her profusely. | We thanked him profusely.
+We thanked her very warmly for it. | We thanked him very warmly for it.
+They invited her along. | They invited him along.
+Wish her a happy birthday. | Wish him a happy birthday.
+Celebrate her birthday. | Celebrate his birthday.
+You can call her anytime. | You can call him anytime.
+You can call her office anytime. | You can call his office anytime.
+She looked younger than her years. | He looked younger than his years.
+No one is like her. | No one is like him.
+No one is like her, not even her twin. | No one is like him, not even his twin.
+It was she who lost her way. | It was he who lost his way.
+Him they blame, her they praise. | Her they blame, him they praise. ?
+Her I like; him I trust. | Him I like; her I trust.
+The scarf must be hers. | The scarf must be his.
+The scarf must be his. | The scarf must be hers.
+Yours is red and his is blue. | Yours is red and hers is blue.
+A neighbour of his saw it. | A neighbour of hers saw it.
+An aunt of his mother saw it. | An uncle of her father saw it.
+This habit of his annoys us. | This habit of hers annoys us. ?
+His and his brother's shares rose. | Hers and her sister's shares rose.
+His was a sad story. | Hers was a sad story.
+Did he take his? | Did she take hers?
+We saw his, hers, and theirs. | We saw hers, his, and theirs.
+Not his best work, nor hers. | Not her best work, nor his.
+Ask him or her for help. | Ask her or him for help.
+A nurse loves her or his job. | A nurse loves his or her job.
+The author and his/her agent sign. | The author and her/his agent sign.
+S/he must sign below. | =
+The applicant (he or she) must sign. | The applicant (she or he) must sign.
+Thanks, ma'am! | Thanks, sir!
+Yes sir, she is here. | Yes ma'am, he is here.
+Sir Alex met her. | ?
+Mr. and Mrs. Lee sold her car. | Mrs. and Mr. Lee sold his car.
+Mrs. Dalloway bored him. | Mrs. Dalloway bored her.
+Miss Piggy made her laugh. | Miss Piggy made him laugh.
+The mailmen praised their boss. | The mailwomen praised their boss.
+A horsewoman lost her whip. | A horseman lost his whip.
+The proprietor locked his shop. | The proprietress locked her shop.
+Our foreman hurt his leg. | Our forewoman hurt her leg.
+The Irishman sold his farm. | The Irishwoman sold her farm.
+The lass kissed her granny. | The lad kissed his grandad.
+Her stepsons visit his godmother. | His stepdaughters visit her godfather.
+The housewives' club met. | The househusbands' club met.
+The gentlemen's club met. | =
+The king's daughter married the queen's nephew. | The queen's son married the king's niece.
+Boys' shirts and girls' shirts differ. | Girls' shirts and boys' shirts differ.
+She's her father's son. | He's his mother's daughter.
+They'd met before he'd met her. | They'd met before she'd met him.
+“I know her,” said the boy. | “I know him,” said the girl.
+"Did he hurt her?" "No." | "Did she hurt him?" "No."
+SHE TOLD HIM THE TRUTH. | HE TOLD HER THE TRUTH.
+He Said Her Name | She Said His Name
+She wore Christian Louboutin shoes. | He wore Christian Louboutin shoes.
+She climbed in the Indian Himalayas. | He climbed in the Indian Himalayas.
+A statue of the Virgin Mary stood by his bed. | A statue of the Virgin Mary stood by her bed.
+He sailed past the Isle of Man. | She sailed past the Isle of Man.
+He was educated at St. John's College. | She was educated at St. John's College.
+Her train left King's Cross late. | His train left King's Cross late.
+She works on Elizabeth Street. | He works on Elizabeth Street.
+Tropical Storm Julia spared her house. | Tropical Storm Julia spared his house.
+The San Jose Sharks signed him. | The San Jose Sharks signed her.
+The Duke Ellington records are his. | The Duke Ellington records are hers.
+He plays for the Sacramento Kings. | She plays for the Sacramento Kings.
+Lady Gaga sang her hit. | Lady Gaga sang his hit.
+Prince Harry and his wife left. | ?
+Guy Fawkes lost his head. | Guy Fawkes lost her head.
+She quoted the Gospel of Matthew. | He quoted the Gospel of Matthew.
+Mother Teresa devoted her life to others. | Mother Teresa devoted his life to others. ?
+The witch hunt ruined her. | The witch hunt ruined him.
+His mother tongue is Thai. | Her mother tongue is Thai.
+They sell king prawns to him. | They sell king prawns to her.
+The Big Brother house bored her. | The Big Brother house bored him.
+She took the queen with her bishop in chess. | He took the queen with his bishop in chess.
+Ladies' Day at the races pleased her. | Ladies' Day at the races pleased him.
+He put the male plug in. | She put the male plug in.
+A man-eating tiger chased him. | A man-eating tiger chased her.
+Contact her at jane.king@uni.edu please. | Contact him at jane.king@uni.edu please.
+Her site is www.her-story.org now. | His site is www.her-story.org now.
+He ran `ls /home/king` twice. | She ran `ls /home/king` twice.
+@MotherJones quoted him. | @MotherJones quoted her.
+Her notes are in /usr/share/man/man1. | His notes are in /usr/share/man/man1.
+He set user.gender = "male" first. | She set user.gender = "male" first.
+Woher kommt er? Von weit her. | =
+Gib das her! | =
+Un actor y su madam no llegaron. | =
+Il a vu sa bride et son prince. | =
+Man kann nie wissen, sagt er. | =
+De man en zijn vrouw zijn hier. | =
 """)
 
 ASIDE = _pairs("""
-The agent found her a flat near the park. | The agent found him a flat near the park.
-The agent found her flat too small. | The agent found his flat too small.
-The tutor gave her three hours of help. | The tutor gave him three hours of help.
-The lender refused her a second loan. | The lender refused him a second loan.
-The museum sold her painting last year. | The museum sold his painting last year.
-The chef cooked her a meal. | The chef cooked him a meal.
-The chef cooked her meals. | ?
-The stranger told her secrets. | ?
-The stranger told her secret. | The stranger told his secret.
-Her colleague sent her the minutes. | His colleague sent him the minutes.
-Her colleague sent her regards. | ?
-Pay her what you owe her. | Pay him what you owe him.
-The class taught her patience. | ?
-The landlord showed her the flat. | The landlady showed him the flat.
-The landlord returned her deposit. | The landlady returned his deposit.
-Please hand her the phone. | Please hand him the phone.
-Please hand her phone to me. | Please hand his phone to me.
-The fans threw her flowers. | ?
-The company offered her shares. | ?
-They offered her little comfort. | They offered him little comfort.
-They comforted her little brother. | They comforted his little sister.
-It gave her enough time to think. | It gave him enough time to think.
-It gave her no time to think. | It gave him no time to think.
-They fed her soup with a spoon. | ?
-The jury thought her guilty. | The jury thought him guilty.
-The jury weighed her guilt. | The jury weighed his guilt.
-The dress made her look taller. | The dress made him look taller.
-The diet made her thinner. | The diet made him thinner.
-His remark made her cross. | Her remark made him cross.
-His remark made her cross sister laugh. | Her remark made his cross brother laugh.
-The cold left her numb. | The cold left him numb.
-She left her numb fingers in the sun. | He left his numb fingers in the sun.
-I consider her to be an expert. | I consider him to be an expert.
-I consider her advice carefully. | I consider his advice carefully.
-I rate her highly. | I rate him highly.
-I rate her highly praised book low. | I rate his highly praised book low.
-Nobody expected her so soon. | Nobody expected him so soon.
-They labelled her difficult. | They labelled him difficult.
-They labelled her boxes. | They labelled his boxes.
-They named her Elizabeth after an aunt. | They named him Matthew after an uncle.
-They chose her as their leader. | They chose him as their leader.
-They hailed her as a hero. | They hailed him as a heroine.
-The court ruled her out. | The court ruled him out.
-The lift took her up, and her dog too. | The lift took him up, and his dog too.
-The noise kept her awake. | The noise kept him awake.
-The noise kept her neighbours awake. | The noise kept his neighbours awake.
-I have never seen her cry. | I have never seen him cry. ?
-I have never seen her cry for help. | ?
-Please let her finish. | Please let him finish.
-Please let her mother finish. | Please let his father finish.
-The song made her weep. | The song made him weep.
-The guard saw her climb over the wall. | The guard saw him climb over the wall.
-The guard saw her climbing the wall. | The guard saw him climbing the wall.
-The guard saw her climbing shoes. | ?
-We heard her being scolded. | We heard him being scolded.
-They had her followed. | They had him followed.
-He had her eyes and her smile. | She had his eyes and his smile.
-They need her here by six. | They need him here by six.
-They need her help by six. | They need his help by six.
-Everybody behind her cheered. | Everybody behind him cheered.
-The children in her care cheered. | The children in his care cheered.
-The officer beside her wrote it down. | The officer beside him wrote it down.
-The officer who stopped her fined her. | The officer who stopped him fined him.
-The prize that won her fame was small. | ?
-Those who knew her best stayed away. | Those who knew him best stayed away.
-He introduced her to his mother. | She introduced him to her father.
-He introduced her mother to his. | She introduced his father to hers.
-Next to her sat a nun. | Next to him sat a monk.
-Near her house stood an oak. | Near his house stood an oak.
-I ran into her yesterday. | I ran into him yesterday.
-I ran into her ex yesterday. | I ran into his ex yesterday.
-Wait for her outside. | Wait for him outside.
-Wait for her outside her office. | Wait for him outside his office.
-She is taller than he is. | He is taller than she is.
-I like her just as she is. | I like him just as he is.
-I like her just demands. | I like his just demands.
-I love her still. | I love him still.
-I love her still lifes. | I love his still lifes.
-I called her twice. | I called him twice.
-They phoned her that night. | They phoned him that night.
-They phoned her the next morning. | They phoned him the next morning.
-They married her off at twenty. | They married him off at twenty.
-He sees her Tuesdays. | She sees him Tuesdays. ?
-She spends her Sundays with him. | He spends his Sundays with her.
-We met her three years ago. | We met him three years ago.
-Her three years abroad changed her. | His three years abroad changed him.
-The keys are either his or hers. | The keys are either hers or his.
-Is it his or her turn? | Is it her or his turn?
-He or she should sign his or her name. | She or he should sign her or his name.
-The winner may keep his/her prize. | The winner may keep her/his prize.
-Every pupil (s)he teaches passes. | =
-If he/she agrees, tell him/her. | If she/he agrees, tell her/him.
-That laugh of hers is loud. | That laugh of his is loud.
-A colleague of his quit. | A colleague of hers quit. ?
-A poem of his won. | A poem of hers won. ?
-He kept his and sold mine. | She kept hers and sold mine.
-What is his is hers. | What is hers is his.
-To each his own. | To each her own.
-The victory was truly his. | The victory was truly hers.
-His, not hers, was the first. | Hers, not his, was the first.
-"She's mine," he said; "I'm hers." | "He's mine," she said; "I'm his."
-'Ask her!' he cried. | 'Ask him!' she cried.
-“Her mother?” he said. | “His father?” she said.
-HER MOTHER SAW HER. | HIS FATHER SAW HIM.
-WE TOLD HER TO WAIT. | WE TOLD HIM TO WAIT.
-Certainly, madam. | Certainly, sir.
-Dear Madam or Sir, we write again. | Dear Sir or Madam, we write again.
-Madam Chair, she has the floor. | Mr Chair, he has the floor.
-Sir, you dropped this. | Ma'am, you dropped this.
-The headmistress and the headmaster met. | The headmaster and the headmistress met.
-The policemen wrote their reports. | The policewomen wrote their reports.
-The cameraman held his breath. | The camerawoman held her breath.
-The sorcerer and his niece vanished. | The sorceress and her nephew vanished.
-Our chairwoman thanked her deputy. | Our chairman thanked his deputy.
-The milk of human kindness left him. | The milk of human kindness left her.
-Her brother-in-law's wife is his boss. | His sister-in-law's husband is her boss.
-His great-aunt adored him. | Her great-uncle adored her.
-The actress-turned-senator won. | The actor-turned-senator won.
-The girls' coach praised them. | The boys' coach praised them.
-Ladies' shoes are on sale, she said. | Gentlemen's shoes are on sale, he said.
-Women's hour is at ten. | Men's hour is at ten.
-The princes' tutor left. | The princesses' tutor left.
-She met Christian Bale at the Ritz. | He met Christian Bale at the Ritz.
-He painted the Virgin Mary. | She painted the Virgin Mary.
-The ferry to the Isle of Man left without her. | The ferry to the Isle of Man left without him.
-She ran to King's College Hospital. | He ran to King's College Hospital.
-He parked on Queen Street. | She parked on Queen Street.
-Her office is on St. James's Square. | His office is on St. James's Square.
-She flew over the Prince Charles Mountains. | He flew over the Prince Charles Mountains.
-He likes Johnny Cash and Ray Charles. | She likes Johnny Cash and Ray Charles.
-Cyclone Nancy hit his town. | Cyclone Nancy hit her town.
-She was born in Santa Barbara. | He was born in Santa Barbara.
-He collects Mary Poppins books. | She collects Mary Poppins books.
-Dallas Cowboys fans cheered him. | Dallas Cowboys fans cheered her.
-She drank a Bloody Mary. | He drank a Bloody Mary.
-Brothers Grimm tales scared her. | Brothers Grimm tales scared him.
-Iron Man is her hero. | Iron Man is his heroine.
-The black widow bit him. | The black widow bit her.
-She threw him a life ring. | He threw her a life ring.
-The king salmon was his best catch. | The king salmon was her best catch.
-The female connector broke, he said. | The female connector broke, she said.
-Big Ben struck as she left. | Big Ben struck as he left.
-Man is mortal. | ?
-Write to info@mrs-king.com or call her. | Write to info@mrs-king.com or call him.
-@king_james tagged her. | @king_james tagged him.
-See docs/her/index.html before he asks. | See docs/her/index.html before she asks.
-The variable `she` is his. | The variable `she` is hers.
-Call obj.his() and tell him. | Call obj.his() and tell her.
-Komm bitte her und hilf mir. | =
-Wie lange ist das her? | =
-Mein Mann sagt, man soll warten. | =
-La actriz y el actor no son de aquí. | =
-Elle est la bride de mon cousin. | =
-His “komm her” made her laugh. | Her “komm her” made him laugh. ?
-She lost her mother, he his wife. | He lost his father, she her husband.
+The jeweller sold her pearls. | The jeweller sold his pearls. ?
+The jeweller sold her a necklace. | The jeweller sold him a necklace.
+The doctor prescribed her antibiotics. | The doctor prescribed him antibiotics. ?
+The doctor examined her lungs. | The doctor examined his lungs.
+My editor emailed her twice. | My editor emailed him twice.
+My editor emailed her draft to me. | My editor emailed his draft to me.
+Grant her one wish. | Grant him one wish.
+They granted her wish. | They granted his wish.
+The tutor taught her how to swim. | The tutor taught him how to swim.
+The tutor taught her niece how to swim. | The tutor taught his nephew how to swim.
+We bought her a ticket to Rome. | We bought him a ticket to Rome.
+We used her ticket to Rome. | We used his ticket to Rome.
+The bank charged her a fee. | The bank charged him a fee.
+They denied her the vote. | They denied him the vote.
+They counted her vote. | They counted his vote.
+I can promise her nothing. | I can promise him nothing.
+I wrote her a long letter. | I wrote him a long letter.
+I kept her long letter. | I kept his long letter.
+He reads her bedtime stories. | ?
+He told her seven jokes. | She told him seven jokes.
+He ignored her seven jokes. | She ignored his seven jokes.
+It saved her hours of work. | ?
+It cost her dearly. | It cost him dearly.
+It cost her the election. | It cost him the election.
+Nobody envied her success. | Nobody envied his success.
+The committee found her unqualified. | The committee found him unqualified.
+The committee found her unqualified deputy amusing. | The committee found his unqualified deputy amusing.
+Her parents think her mature. | His parents think him mature.
+Her parents think her teacher is strict. | His parents think his teacher is strict.
+The loss rendered her speechless. | The loss rendered him speechless.
+The illness left her weak. | The illness left him weak.
+The illness left her weak heart damaged. | The illness left his weak heart damaged.
+Fame made her suspicious of strangers. | Fame made him suspicious of strangers.
+Fame made her friends suspicious. | Fame made his friends suspicious.
+They kept her prisoner. | They kept him prisoner.
+They kept her prisoner alive. | They kept his prisoner alive. ?
+The club made her its chair. | The club made him its chair.
+The sea air made her sleepy. | The sea air made him sleepy.
+He drives her up the wall. | She drives him up the wall.
+He drives her car up the hill. | She drives his car up the hill.
+I saw her standing at the stop. | I saw him standing at the stop.
+I saw her standing ovation. | ?
+They watched her disappear. | They watched him disappear.
+They watched her performance. | They watched his performance.
+Did anyone hear her shout? | ?
+Nobody heard her come home. | Nobody heard him come home.
+Let her know by Friday. | Let him know by Friday.
+Let her parents know by Friday. | Let his parents know by Friday.
+Her coach made her run laps. | ?
+Her coach made her stop smoking. | His coach made him stop smoking.
+We helped her choose a dress. | We helped him choose a dress.
+We helped her sister choose a dress. | We helped his brother choose a dress.
+She had her tooth pulled. | He had his tooth pulled.
+They want her dead or alive. | They want him dead or alive.
+They want her answer by noon. | They want his answer by noon.
+The couple beside her argued. | The couple beside him argued.
+The couple in her flat argued. | The couple in his flat argued.
+The woman he loves loves her cat. | The man she loves loves his cat.
+The man who hired her left. | The woman who hired him left.
+The man who hired her left hand man lied. | ?
+Everyone who knows her respects her. | Everyone who knows him respects him.
+What he gave her was priceless. | What she gave him was priceless.
+What he gave her mother was priceless. | What she gave his father was priceless.
+In front of her lay an open book. | In front of him lay an open book.
+In her bag lay an open book. | In his bag lay an open book.
+I have known her since 1990. | I have known him since 1990.
+I have read her since 1990. | I have read him since 1990.
+We thanked her profusely. | We thanked him profusely.
+We thanked her very warmly for it. | We thanked him very warmly for it.
+They invited her along. | They invited him along.
+Wish her a happy birthday. | Wish him a happy birthday.
+Celebrate her birthday. | Celebrate his birthday.
+You can call her anytime. | You can call him anytime.
+You can call her office anytime. | You can call his office anytime.
+She looked younger than her years. | He looked younger than his years.
+No one is like her. | No one is like him.
+No one is like her, not even her twin. | No one is like him, not even his twin.
+It was she who lost her way. | It was he who lost his way.
+Him they blame, her they praise. | Her they blame, him they praise. ?
+Her I like; him I trust. | Him I like; her I trust.
+The scarf must be hers. | The scarf must be his.
+The scarf must be his. | The scarf must be hers.
+Yours is red and his is blue. | Yours is red and hers is blue.
+A neighbour of his saw it. | A neighbour of hers saw it.
+An aunt of his mother saw it. | An uncle of her father saw it.
+This habit of his annoys us. | This habit of hers annoys us. ?
+His and his brother's shares rose. | Hers and her sister's shares rose.
+His was a sad story. | Hers was a sad story.
+Did he take his? | Did she take hers?
+We saw his, hers, and theirs. | We saw hers, his, and theirs.
+Not his best work, nor hers. | Not her best work, nor his.
+Ask him or her for help. | Ask her or him for help.
+A nurse loves her or his job. | A nurse loves his or her job.
+The author and his/her agent sign. | The author and her/his agent sign.
+S/he must sign below. | =
+The applicant (he or she) must sign. | The applicant (she or he) must sign.
+Thanks, ma'am! | Thanks, sir!
+Yes sir, she is here. | Yes ma'am, he is here.
+Sir Alex met her. | ?
+Mr. and Mrs. Lee sold her car. | Mrs. and Mr. Lee sold his car.
+Mrs. Dalloway bored him. | Mrs. Dalloway bored her.
+Miss Piggy made her laugh. | Miss Piggy made him laugh.
+The mailmen praised their boss. | The mailwomen praised their boss.
+A horsewoman lost her whip. | A horseman lost his whip.
+The proprietor locked his shop. | The proprietress locked her shop.
+Our foreman hurt his leg. | Our forewoman hurt her leg.
+The Irishman sold his farm. | The Irishwoman sold her farm.
+The lass kissed her granny. | The lad kissed his grandad.
+Her stepsons visit his godmother. | His stepdaughters visit her godfather.
+The housewives' club met. | The househusbands' club met.
+The gentlemen's club met. | =
+The king's daughter married the queen's nephew. | The queen's son married the king's niece.
+Boys' shirts and girls' shirts differ. | Girls' shirts and boys' shirts differ.
+She's her father's son. | He's his mother's daughter.
+They'd met before he'd met her. | They'd met before she'd met him.
+“I know her,” said the boy. | “I know him,” said the girl.
+"Did he hurt her?" "No." | "Did she hurt him?" "No."
+SHE TOLD HIM THE TRUTH. | HE TOLD HER THE TRUTH.
+He Said Her Name | She Said His Name
+She wore Christian Louboutin shoes. | He wore Christian Louboutin shoes.
+She climbed in the Indian Himalayas. | He climbed in the Indian Himalayas.
+A statue of the Virgin Mary stood by his bed. | A statue of the Virgin Mary stood by her bed.
+He sailed past the Isle of Man. | She sailed past the Isle of Man.
+He was educated at St. John's College. | She was educated at St. John's College.
+Her train left King's Cross late. | His train left King's Cross late.
+She works on Elizabeth Street. | He works on Elizabeth Street.
+Tropical Storm Julia spared her house. | Tropical Storm Julia spared his house.
+The San Jose Sharks signed him. | The San Jose Sharks signed her.
+The Duke Ellington records are his. | The Duke Ellington records are hers.
+He plays for the Sacramento Kings. | She plays for the Sacramento Kings.
+Lady Gaga sang her hit. | Lady Gaga sang his hit.
+Prince Harry and his wife left. | ?
+Guy Fawkes lost his head. | Guy Fawkes lost her head.
+She quoted the Gospel of Matthew. | He quoted the Gospel of Matthew.
+Mother Teresa devoted her life to others. | Mother Teresa devoted his life to others. ?
+The witch hunt ruined her. | The witch hunt ruined him.
+His mother tongue is Thai. | Her mother tongue is Thai.
+They sell king prawns to him. | They sell king prawns to her.
+The Big Brother house bored her. | The Big Brother house bored him.
+She took the queen with her bishop in chess. | He took the queen with his bishop in chess.
+Ladies' Day at the races pleased her. | Ladies' Day at the races pleased him.
+He put the male plug in. | She put the male plug in.
+A man-eating tiger chased him. | A man-eating tiger chased her.
+Contact her at jane.king@uni.edu please. | Contact him at jane.king@uni.edu please.
+Her site is www.her-story.org now. | His site is www.her-story.org now.
+He ran `ls /home/king` twice. | She ran `ls /home/king` twice.
+@MotherJones quoted him. | @MotherJones quoted her.
+Her notes are in /usr/share/man/man1. | His notes are in /usr/share/man/man1.
+He set user.gender = "male" first. | She set user.gender = "male" first.
+Woher kommt er? Von weit her. | =
+Gib das her! | =
+Un actor y su madam no llegaron. | =
+Il a vu sa bride et son prince. | =
+Man kann nie wissen, sagt er. | =
+De man en zijn vrouw zijn hier. | =
 """)
