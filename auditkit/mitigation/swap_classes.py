@@ -43,7 +43,7 @@ def is_adjective(word: str) -> bool:
     """Whether a word is an adjective, by list or by ending."""
     if word in ADJECTIVES:
         return True
-    return word.endswith(ADJECTIVE_ENDINGS) and len(word) > 5 and word not in NOT_ADJECTIVES
+    return word.endswith(ADJECTIVE_ENDINGS) and len(word) > 4 and word not in NOT_ADJECTIVES
 
 
 def is_past(word: str) -> bool:

@@ -43,7 +43,11 @@ def _set_phrase(tokens: Tokens, i: int, phrase: Sequence[str], then: str) -> Rol
     if before == "given" and tokens.opens(i - 1):
         return "determiner"
     good = before in ("do", "does", "did", "done") and first in v.DONE_TO
-    return "object" if good or before.startswith("wish") or (first in v.TIMES and then == "of") else None
+    return (
+        "object"
+        if good or before.startswith("wish") or (len(phrase) == 1 and first in v.TIMES and then == "of")
+        else None
+    )
 
 
 def _counted(before: str, phrase: Sequence[str]) -> Role | None:

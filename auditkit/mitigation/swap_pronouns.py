@@ -20,6 +20,7 @@ from auditkit.mitigation.swap_classes import (
     is_adverb,
     is_past,
     is_plural,
+    time_follows,
 )
 from auditkit.mitigation.swap_objects import second_object
 from auditkit.mitigation.swap_text import Tokens
@@ -27,22 +28,6 @@ from auditkit.mitigation.swap_words import STOPS
 
 CLAUSE = 12
 """So many words back a relative clause may have begun."""
-RELATIVE = frozenset(
-    [
-        "who",
-        "whoever",
-        "everyone",
-        "everybody",
-        "anyone",
-        "anybody",
-        "whatever",
-        "what",
-        "someone",
-        "that",
-        "those",
-        "all",
-    ]
-)
 QUOTES = "\"'\u2018\u201c\u2019\u201d"
 MONEY = re.compile(r"\s+[$\u00a3\u20ac]\s?")
 IN_BRACKETS = re.compile(r"\s+[(\[{]\s*|\s*\.\.\.\s*|\s*\u2026\s*")
@@ -70,7 +55,7 @@ def his_role(tokens: Tokens, i: int) -> Role:
         return "unsure"
     if MONEY.fullmatch(gap):
         return "determiner"
-    if after[:1] in (["or"], ["and"]) and _pronoun_at(tokens, i + 2):
+    if after[:1] in (["or"], ["nor"], ["and"]) and _pronoun_at(tokens, i + 2):
         return "object" if tokens.low[i + 2] == "his" else _role_at(tokens, i + 2)
     if tokens.before(i) == "of" and after and (role := _double_genitive(tokens, i, after)):
         return role
@@ -146,13 +131,13 @@ def _an_article_before(tokens: Tokens, i: int, after: Sequence[str]) -> Role | N
 
 def _coordinated(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
     """As in "His or her job", "saw her and her mother"; of "her and his mother" both readings are English."""
-    if after[0] not in ("or", "and") or not _pronoun_at(tokens, i + 2):
+    if after[0] not in ("or", "nor", "and") or not _pronoun_at(tokens, i + 2):
         return None
     other = tokens.low[i + 2]
     if other in ("her", "him", "hers"):
         return "object"
     role = his_role(tokens, i + 2)
-    return role if role != "determiner" or after[0] == "or" or i == 0 else "unsure"
+    return role if role != "determiner" or after[0] != "and" or i == 0 else "unsure"
 
 
 def _hyphenated(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
@@ -170,7 +155,9 @@ def _function_word(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
         testament = not second or second in STOPS or before in v.BEFORE_A_WILL
         return "determiner" if testament and before else "object"
     if first == "every":
-        return "determiner" if second in v.EVERY else "object" if second in v.TIMES else "unsure"
+        return (
+            "determiner" if second in v.EVERY else "object" if second in v.TIMES or before in v.TRANSFER else "unsure"
+        )
     if (first == "might" and tokens.before(i, 2) == "all") or (first == "all" and tokens.before(i) in ("it", "them")):
         return "determiner"
     if first == "all" and before in v.TRANSFER and not second:
@@ -263,7 +250,7 @@ def _finite(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
 
 def _relative(tokens: Tokens, i: int) -> bool:
     """Whether a relative clause stands before, so that the verb of the sentence is still to come."""
-    return bool(RELATIVE & set(tokens.low[max(0, i - CLAUSE) : i]))
+    return bool(v.RELATIVE & set(tokens.low[max(0, i - CLAUSE) : i]))
 
 
 def _fronted(tokens: Tokens, i: int) -> bool:
@@ -296,8 +283,8 @@ def _complement(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
         return "object"
     if before in v.NAMING and word in ("best", "most") and rest:
         return "object" if before[:3] in ("vot", "cro", "ele") else "unsure"
-    if before in ("call", "calls", "called", "calling") and word == "names":
-        return "object"
+    if before in ("call", "calls", "called", "calling") and word in v.CALLED and ends(rest):
+        return "object" if word not in ("baby", "love", "boss") else "unsure"
     if before in v.NAMING and word in v.ROLES and (ends(rest) or rest[0] == "of"):
         return "unsure" if before.startswith("call") else "object"
     if before == "with" and word in ("gone", "dead", "away", "done") and ends(rest):
@@ -331,6 +318,8 @@ def _infinitive(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
         return "determiner"
     if second in v.INFINITIVES | v.NOUNS_TOO:
         return "determiner"
+    if before in ("had", "have", "has", "having") and second in v.ARTICLES and not time_follows(after[1:]):
+        return "object"
     if before in ("had", "have", "has", "having") and second not in v.OBJECTS:
         return "unsure" if second in v.NUMBERS or ends(after[1:]) else None
     listed = v.AFTER_MAKE if before.startswith("ma") else v.AFTER_HELP if before.startswith("help") else v.AFTER_SEE

@@ -59,10 +59,9 @@ TRANSFER = _words("""
     fed feeding sell sells sold selling leave bid deal dealt throw threw throws cost costs costing bet bets spare
     spared ask asks asked asking
     """) | _forms("""
-    prescribe repay reimburse supply ship slip wire relay extend accord begrudge advance allocate concede gift kick
-    fling hurl lob pitch feed rent reserve secure lease telegraph cable offer deny grant hand owe promise wish award
-    assign allow refuse charge fine tip loan mail email text pass toss fax forward serve guarantee permit allot quote
-    issue envy forgive bequeath
+    prescribe repay reimburse ship slip wire relay accord begrudge allocate concede gift kick fling hurl lob pitch
+    lease telegraph cable offer deny grant hand owe promise wish award assign allow refuse charge fine tip loan mail
+    email text pass toss fax forward serve guarantee permit allot quote issue envy forgive bequeath
     """)
 """Somebody gets, hears or is spared something: they take two objects."""
 BENEFIT = _words("""
@@ -224,10 +223,11 @@ INFINITIVES = _words("""
     gain improve leave overcome raise reach regain relax settle survive
     """)
 NOUNS_TOO = _words("""
-    cry laugh smile sleep work move run walk play talk stand fall look start stop try use drive close pass escape
-    build pack attempt dance drink dream duck swim rest return visit call change answer love cook shower fight drop
-    report scream jump blush shiver win pay whisper shout sigh climb cough sneeze struggle ride travel question cheat
-    blink wink bow
+    sign knock groan moan snore whistle gasp yell cheer roll slip trip limp pause wave nod frown stare glance yawn
+    chuckle hum chat kick hit cry laugh smile sleep work move run walk play talk stand fall look start stop try use
+    drive close pass escape build pack attempt dance drink dream duck swim rest return visit call change answer love
+    cook shower fight drop report scream jump blush shiver win pay whisper shout sigh climb cough sneeze struggle ride
+    travel question cheat blink wink bow
     """)
 """Verbs and nouns of one form: "saw her duck"."""
 AFTER_MAKE = _words("""
@@ -252,7 +252,7 @@ THINGS = _words("""
     """)
 """What is made, bought or read for somebody, or is theirs."""
 AFTER_HIS = _words("""
-    well now then once later ever never always often still just even soon twice too almost nearly really quite
+    only well now then once later ever never always often still just even soon twice too almost nearly really quite
     """)
 """Adverbs that follow "his" where it stands for "his one", and seldom begin a noun phrase."""
 POINTERS = _words("that this these those")
@@ -286,3 +286,6 @@ BESIDE = _words("front top ahead side back")
 """Before "of her" they make up a place: "in front of her lay a book"."""
 CAPTURE = _words("keep keeps kept hold holds held take takes took taken")
 DONE_TO = _words("justice good harm credit favours favors")
+CALLED = _words("names darling sweetheart honey dear sir madam baby love boss")
+RELATIVE = _words("who whoever everyone everybody anyone anybody whatever what someone that those all")
+"""They open a clause behind which the verb of the sentence is still to come."""

@@ -787,7 +787,7 @@ I kept her long letter. | I kept his long letter.
 He reads her bedtime stories. | ?
 He told her seven jokes. | She told him seven jokes.
 He ignored her seven jokes. | She ignored his seven jokes.
-It saved her hours of work. | ?
+It saved her hours of work. | It saved him hours of work. ?
 It cost her dearly. | It cost him dearly.
 It cost her the election. | It cost him the election.
 Nobody envied her success. | Nobody envied his success.
@@ -924,159 +924,159 @@ De man en zijn vrouw zijn hier. | =
 """)
 
 ASIDE = _pairs("""
-The jeweller sold her pearls. | The jeweller sold his pearls. ?
-The jeweller sold her a necklace. | The jeweller sold him a necklace.
-The doctor prescribed her antibiotics. | The doctor prescribed him antibiotics. ?
-The doctor examined her lungs. | The doctor examined his lungs.
-My editor emailed her twice. | My editor emailed him twice.
-My editor emailed her draft to me. | My editor emailed his draft to me.
-Grant her one wish. | Grant him one wish.
-They granted her wish. | They granted his wish.
-The tutor taught her how to swim. | The tutor taught him how to swim.
-The tutor taught her niece how to swim. | The tutor taught his nephew how to swim.
-We bought her a ticket to Rome. | We bought him a ticket to Rome.
-We used her ticket to Rome. | We used his ticket to Rome.
-The bank charged her a fee. | The bank charged him a fee.
-They denied her the vote. | They denied him the vote.
-They counted her vote. | They counted his vote.
-I can promise her nothing. | I can promise him nothing.
-I wrote her a long letter. | I wrote him a long letter.
-I kept her long letter. | I kept his long letter.
-He reads her bedtime stories. | ?
-He told her seven jokes. | She told him seven jokes.
-He ignored her seven jokes. | She ignored his seven jokes.
-It saved her hours of work. | ?
-It cost her dearly. | It cost him dearly.
-It cost her the election. | It cost him the election.
-Nobody envied her success. | Nobody envied his success.
-The committee found her unqualified. | The committee found him unqualified.
-The committee found her unqualified deputy amusing. | The committee found his unqualified deputy amusing.
-Her parents think her mature. | His parents think him mature.
-Her parents think her teacher is strict. | His parents think his teacher is strict.
-The loss rendered her speechless. | The loss rendered him speechless.
-The illness left her weak. | The illness left him weak.
-The illness left her weak heart damaged. | The illness left his weak heart damaged.
-Fame made her suspicious of strangers. | Fame made him suspicious of strangers.
-Fame made her friends suspicious. | Fame made his friends suspicious.
-They kept her prisoner. | They kept him prisoner.
-They kept her prisoner alive. | They kept his prisoner alive. ?
-The club made her its chair. | The club made him its chair.
-The sea air made her sleepy. | The sea air made him sleepy.
-He drives her up the wall. | She drives him up the wall.
-He drives her car up the hill. | She drives his car up the hill.
-I saw her standing at the stop. | I saw him standing at the stop.
-I saw her standing ovation. | ?
-They watched her disappear. | They watched him disappear.
-They watched her performance. | They watched his performance.
-Did anyone hear her shout? | ?
-Nobody heard her come home. | Nobody heard him come home.
-Let her know by Friday. | Let him know by Friday.
-Let her parents know by Friday. | Let his parents know by Friday.
-Her coach made her run laps. | ?
-Her coach made her stop smoking. | His coach made him stop smoking.
-We helped her choose a dress. | We helped him choose a dress.
-We helped her sister choose a dress. | We helped his brother choose a dress.
-She had her tooth pulled. | He had his tooth pulled.
-They want her dead or alive. | They want him dead or alive.
-They want her answer by noon. | They want his answer by noon.
-The couple beside her argued. | The couple beside him argued.
-The couple in her flat argued. | The couple in his flat argued.
-The woman he loves loves her cat. | The man she loves loves his cat.
-The man who hired her left. | The woman who hired him left.
-The man who hired her left hand man lied. | ?
-Everyone who knows her respects her. | Everyone who knows him respects him.
-What he gave her was priceless. | What she gave him was priceless.
-What he gave her mother was priceless. | What she gave his father was priceless.
-In front of her lay an open book. | In front of him lay an open book.
-In her bag lay an open book. | In his bag lay an open book.
-I have known her since 1990. | I have known him since 1990.
-I have read her since 1990. | I have read him since 1990.
-We thanked her profusely. | We thanked him profusely.
-We thanked her very warmly for it. | We thanked him very warmly for it.
-They invited her along. | They invited him along.
-Wish her a happy birthday. | Wish him a happy birthday.
-Celebrate her birthday. | Celebrate his birthday.
-You can call her anytime. | You can call him anytime.
-You can call her office anytime. | You can call his office anytime.
-She looked younger than her years. | He looked younger than his years.
-No one is like her. | No one is like him.
-No one is like her, not even her twin. | No one is like him, not even his twin.
-It was she who lost her way. | It was he who lost his way.
-Him they blame, her they praise. | Her they blame, him they praise. ?
-Her I like; him I trust. | Him I like; her I trust.
-The scarf must be hers. | The scarf must be his.
-The scarf must be his. | The scarf must be hers.
-Yours is red and his is blue. | Yours is red and hers is blue.
-A neighbour of his saw it. | A neighbour of hers saw it.
-An aunt of his mother saw it. | An uncle of her father saw it.
-This habit of his annoys us. | This habit of hers annoys us. ?
-His and his brother's shares rose. | Hers and her sister's shares rose.
-His was a sad story. | Hers was a sad story.
-Did he take his? | Did she take hers?
-We saw his, hers, and theirs. | We saw hers, his, and theirs.
-Not his best work, nor hers. | Not her best work, nor his.
-Ask him or her for help. | Ask her or him for help.
-A nurse loves her or his job. | A nurse loves his or her job.
-The author and his/her agent sign. | The author and her/his agent sign.
-S/he must sign below. | =
-The applicant (he or she) must sign. | The applicant (she or he) must sign.
-Thanks, ma'am! | Thanks, sir!
-Yes sir, she is here. | Yes ma'am, he is here.
-Sir Alex met her. | ?
-Mr. and Mrs. Lee sold her car. | Mrs. and Mr. Lee sold his car.
-Mrs. Dalloway bored him. | Mrs. Dalloway bored her.
-Miss Piggy made her laugh. | Miss Piggy made him laugh.
-The mailmen praised their boss. | The mailwomen praised their boss.
-A horsewoman lost her whip. | A horseman lost his whip.
-The proprietor locked his shop. | The proprietress locked her shop.
-Our foreman hurt his leg. | Our forewoman hurt her leg.
-The Irishman sold his farm. | The Irishwoman sold her farm.
-The lass kissed her granny. | The lad kissed his grandad.
-Her stepsons visit his godmother. | His stepdaughters visit her godfather.
-The housewives' club met. | The househusbands' club met.
-The gentlemen's club met. | =
-The king's daughter married the queen's nephew. | The queen's son married the king's niece.
-Boys' shirts and girls' shirts differ. | Girls' shirts and boys' shirts differ.
-She's her father's son. | He's his mother's daughter.
-They'd met before he'd met her. | They'd met before she'd met him.
-“I know her,” said the boy. | “I know him,” said the girl.
-"Did he hurt her?" "No." | "Did she hurt him?" "No."
-SHE TOLD HIM THE TRUTH. | HE TOLD HER THE TRUTH.
-He Said Her Name | She Said His Name
-She wore Christian Louboutin shoes. | He wore Christian Louboutin shoes.
-She climbed in the Indian Himalayas. | He climbed in the Indian Himalayas.
-A statue of the Virgin Mary stood by his bed. | A statue of the Virgin Mary stood by her bed.
-He sailed past the Isle of Man. | She sailed past the Isle of Man.
-He was educated at St. John's College. | She was educated at St. John's College.
-Her train left King's Cross late. | His train left King's Cross late.
-She works on Elizabeth Street. | He works on Elizabeth Street.
-Tropical Storm Julia spared her house. | Tropical Storm Julia spared his house.
-The San Jose Sharks signed him. | The San Jose Sharks signed her.
-The Duke Ellington records are his. | The Duke Ellington records are hers.
-He plays for the Sacramento Kings. | She plays for the Sacramento Kings.
-Lady Gaga sang her hit. | Lady Gaga sang his hit.
-Prince Harry and his wife left. | ?
-Guy Fawkes lost his head. | Guy Fawkes lost her head.
-She quoted the Gospel of Matthew. | He quoted the Gospel of Matthew.
-Mother Teresa devoted her life to others. | Mother Teresa devoted his life to others. ?
-The witch hunt ruined her. | The witch hunt ruined him.
-His mother tongue is Thai. | Her mother tongue is Thai.
-They sell king prawns to him. | They sell king prawns to her.
-The Big Brother house bored her. | The Big Brother house bored him.
-She took the queen with her bishop in chess. | He took the queen with his bishop in chess.
-Ladies' Day at the races pleased her. | Ladies' Day at the races pleased him.
-He put the male plug in. | She put the male plug in.
-A man-eating tiger chased him. | A man-eating tiger chased her.
-Contact her at jane.king@uni.edu please. | Contact him at jane.king@uni.edu please.
-Her site is www.her-story.org now. | His site is www.her-story.org now.
-He ran `ls /home/king` twice. | She ran `ls /home/king` twice.
-@MotherJones quoted him. | @MotherJones quoted her.
-Her notes are in /usr/share/man/man1. | His notes are in /usr/share/man/man1.
-He set user.gender = "male" first. | She set user.gender = "male" first.
-Woher kommt er? Von weit her. | =
-Gib das her! | =
-Un actor y su madam no llegaron. | =
-Il a vu sa bride et son prince. | =
-Man kann nie wissen, sagt er. | =
-De man en zijn vrouw zijn hier. | =
+The vet gave her puppy a treat. | The vet gave his puppy a treat.
+The vet gave her two treats. | The vet gave him two treats.
+The fund awarded her 5,000 euros. | The fund awarded him 5,000 euros.
+The council allotted her a garden. | The council allotted him a garden.
+My nephew drew her a map. | My niece drew him a map.
+My nephew drew her face. | My niece drew his face.
+The clerk stamped her forms. | The clerk stamped his forms.
+Nobody paid her any attention. | Nobody paid him any attention.
+Nobody paid her bill. | Nobody paid his bill.
+They taught her self-defence. | ?
+The waiter poured her a glass of wine. | The waitress poured him a glass of wine.
+Lend her your umbrella. | Lend him your umbrella.
+Lend her umbrella to nobody. | Lend his umbrella to nobody.
+The app texts her reminders. | ?
+The app texts her when it rains. | The app texts him when it rains.
+The firm guaranteed her a pension. | The firm guaranteed him a pension.
+I wish her every success. | I wish him every success.
+I admire her success. | I admire his success.
+He sang her a song. | She sang him a song.
+He sang her song. | She sang his song.
+I bet her ten euros. | I bet him ten euros.
+The rules forbid her to smoke. | The rules forbid him to smoke.
+The inspector thought her dishonest. | The inspector thought him dishonest.
+The inspector thought her alibi weak. | The inspector thought his alibi weak.
+Some call her stubborn. | Some call him stubborn.
+Some call her stubborn streak a virtue. | Some call his stubborn streak a virtue.
+Marriage made her happier. | Marriage made him happier.
+The scandal made her infamous. | The scandal made him infamous.
+We deemed her suitable. | We deemed him suitable.
+We deemed her proposal suitable. | We deemed his proposal suitable.
+The wine made her giddy. | The wine made him giddy.
+The fever left her delirious. | The fever left him delirious.
+The crash left her paralysed from the waist down. | The crash left him paralysed from the waist down.
+The crash left her car on its roof. | The crash left his car on its roof.
+I like her better with short hair. | I like him better with short hair.
+We elected her treasurer. | We elected him treasurer.
+We audited her treasurer. | We audited his treasurer.
+The editor called her prose dull. | The editor called his prose dull.
+He called her darling. | She called him darling. ?
+He called her later that day. | She called him later that day.
+I caught her smoking behind the shed. | I caught him smoking behind the shed.
+I dislike her smoking. | I dislike his smoking.
+I can see her waving. | I can see him waving.
+We heard her knock. | ?
+We felt her breathe. | We felt him breathe.
+We felt her breath. | We felt his breath.
+Make her apologise. | Make him apologise.
+Make her apology public. | Make his apology public.
+It helps her relax. | It helps him relax.
+Nothing will make her change. | ?
+Nothing will make her change her mind. | Nothing will make him change his mind.
+Let her be. | Let him be.
+Let her voice be heard. | Let his voice be heard.
+He had her sign the form. | She had him sign the form.
+He had her signature forged. | She had his signature forged.
+They got her drunk. | They got him drunk.
+They saw her robbed. | They saw him robbed.
+They saw her robbed flat. | They saw his robbed flat. ?
+With her away, the mice play. | With him away, the mice play.
+With her brother away, she rests. | With his sister away, he rests.
+The guard near her yawned. | The guard near him yawned.
+The lamp beside her flickered. | The lamp beside him flickered.
+The lamp beside her bed flickered. | The lamp beside his bed flickered.
+Nobody next to her noticed. | Nobody next to him noticed.
+Nobody in her row noticed. | Nobody in his row noticed.
+The people who raised her died. | The people who raised him died.
+The coach who trained her said little. | The coach who trained him said little.
+Those who voted for her cheered. | Those who voted for him cheered.
+The house he bought her burned down. | The house she bought him burned down.
+Under her sat her twin. | Under him sat his twin.
+Around her stood five guards. | Around him stood five guards.
+Around her neck hung a key. | Around his neck hung a key.
+I last heard from her in May. | I last heard from him in May.
+I met her May 3. | I met him May 3.
+I admire her greatly. | I admire him greatly.
+I admire her greatly underrated novels. | I admire his greatly underrated novels.
+He loves her more and more. | She loves him more and more.
+I missed her so much. | I missed him so much.
+We see her now and then. | We see him now and then.
+She hit her head hard. | He hit his head hard.
+She hit her hard. | He hit him hard.
+He asked her out. | She asked him out.
+He asked her out loud. | She asked him out loud.
+I bought it for her and her son. | I bought it for him and his daughter.
+I met her and him. | I met him and her.
+I met her or him. | I met him or her.
+Between her and me, he lies. | Between him and me, she lies.
+Neither her nor his plan worked. | Neither his nor her plan worked. ?
+The choice was hers, and hers only. | The choice was his, and his only.
+My car is faster than his. | My car is faster than hers.
+His is the blue coat. | Hers is the blue coat.
+Is that coat his or mine? | Is that coat hers or mine?
+A student of his came early. | A student of hers came early.
+A photo of his house came early. | A photo of her house came early.
+A friend of his and mine left. | A friend of hers and mine left.
+Every voter has his or her own reasons. | Every voter has her or his own reasons.
+Call him or her at once. | Call her or him at once.
+When he or she calls, hang up. | When she or he calls, hang up.
+A tenant must pay his/her rent. | A tenant must pay her/his rent.
+(S)he may appeal. | =
+The patient and s/he agreed. | =
+My pronouns are she/her/hers. | My pronouns are he/him/his.
+Excuse me, ma'am. | Excuse me, sir.
+Right away, sir! | Right away, ma'am!
+Dear Sir or Madam: he left. | Dear Madam or Sir: she left.
+Mr. Lee, Mrs. Lee and Ms. Kim met. | Mrs. Lee, Mr. Lee and Mr. Kim met.
+Two postmen lost their bags. | Two postwomen lost their bags.
+The headmaster rang the bell. | The headmistress rang the bell.
+The fireman's wife saw him. | The firewoman's husband saw her.
+A landlady may not enter her tenant's flat. | A landlord may not enter his tenant's flat.
+The duke and his heir dined. | The duchess and her heiress dined.
+A monk copied his book. | A nun copied her book.
+Her grandad taught her chess. | His granny taught him chess.
+His bride wore white. | Her bridegroom wore white.
+Gals, he is here! | Guys, she is here!
+The witch cast her spell. | The wizard cast his spell.
+The boys' mother scolded them. | The girls' father scolded them.
+He's her man. | She's his woman.
+She'd like his card. | He'd like her card.
+IS THIS HER CAR OR HIS? | IS THIS HIS CAR OR HERS?
+Her Ladyship lost her ring. | His Lordship lost his ring.
+Thank God, He is merciful. | ?
+I met Christian Bale and his wife. | I met Christian Bale and her husband.
+Bless the Virgin Mary, she said. | Bless the Virgin Mary, he said.
+He dived in the Indian Ocean. | She dived in the Indian Ocean.
+She keeps bees on the Isle of Man. | He keeps bees on the Isle of Man.
+Ladies' night starts when he arrives. | Ladies' night starts when she arrives.
+She was treated in St. Thomas' Hospital. | He was treated in St. Thomas' Hospital.
+He drove down Martha Street. | She drove down Martha Street.
+The Prince Albert Museum hired her. | The Prince Albert Museum hired him.
+He crossed the King George Bridge. | She crossed the King George Bridge.
+Hurricane Andrew wrecked her roof. | Hurricane Andrew wrecked his roof.
+She moved to New Mexico. | He moved to New Mexico.
+She prefers Burger King. | He prefers Burger King.
+He was a Boy Scout. | She was a Boy Scout.
+He read Little Women. | She read Little Women.
+She saw The Lion King. | He saw The Lion King.
+He watched Wonder Woman with his son. | She watched Wonder Woman with her daughter.
+Dairy Queen closed, she said. | Dairy Queen closed, he said.
+The sister ship sank, he wrote. | The sister ship sank, she wrote.
+His Adam's apple moved. | Her Adam's apple moved.
+It is an old boys' network, she said. | It is an old boys' network, he said.
+The men's room is to his left. | The men's room is to her left.
+Man overboard! | =
+King Kong scared her. | King Kong scared him.
+He ordered a king-size mattress. | She ordered a king-size mattress.
+Reply to mr.king@post.org, she wrote. | Reply to mr.king@post.org, he wrote.
+He blogs at https://his.blog/women today. | She blogs at https://his.blog/women today.
+Thanks @lady_di and @sirtom! | =
+Type `sudo man her` and tell him. | Type `sudo man her` and tell her.
+Er lief hin und her. | =
+Bis dahin ist es noch lange her. | =
+El actor y la actriz son de Madrid. | =
+Je ne vois pas son prince. | =
+Er fragte: "Wo kommen Sie her?" | =
 """)
