@@ -71,6 +71,8 @@ def _receives(tokens: Tokens, i: int) -> bool:
 def _transferred(before: str, phrase: Sequence[str]) -> Role:
     """By the noun alone: a single thing is hers ("told her name"), several or a mass can be either."""
     head = phrase[-1]
+    if before.startswith("ow") and head in v.DUES:
+        return "object" if head == "money" else "unsure"
     if len(phrase) == 1 and head in v.GIFTS:
         return "object" if not (before.startswith("ask") and head == "advice") else "unsure"
     if head in v.OWN or before.startswith(("ask", "envy", "envi", "forg", "sell", "sold", "leav", "left")):

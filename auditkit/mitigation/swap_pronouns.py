@@ -240,7 +240,9 @@ def _finite(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
         return "unsure"
     if first in v.FINITE | v.PRESENT and before not in v.TRANSFER | v.CAUSATIVE | v.PARTICIPLE:
         return "object"
-    if (first in v.FINITE or is_past(first)) and ends(after[1:]) and (before not in v.TRANSFER or _relative(tokens, i)):
+    if first in v.FINITE and ends(after[1:]):
+        return "object"
+    if is_past(first) and ends(after[1:]) and (before not in v.TRANSFER or _relative(tokens, i)):
         return "object"
     if before == "like" and first in v.LIKE_HER:
         return "object"
@@ -263,8 +265,9 @@ def _gerund(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
     if not first.endswith("ing") or first in v.NOT_PARTICIPLES or first in v.NOT_ADVERBS:
         return None
     if before in v.PERCEPTION | v.COMPLEX:
-        if first in ("being", "getting", "having") and is_past(at(after, 1)):
-            return "object"
+        if first in ("being", "getting", "having"):
+            done = is_past(at(after, 1)) or at(after, 1) in v.IRREGULAR_PARTICIPLES
+            return "object" if done or is_adjective(at(after, 1)) else "unsure"
         if ends(after[1:]) or (before in v.PERCEPTION and first in v.TRANSITIVE):
             return "object"
         return "unsure" if before in v.PERCEPTION else None
@@ -290,6 +293,8 @@ def _complement(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
     if before == "with" and word in ("gone", "dead", "away", "done") and ends(rest):
         return "object"
     if before in v.COMPLEX | {"with", "without"} and is_adjective(word) and ends(rest):
+        return "object"
+    if before in v.PAINTING and word in v.COLOURS and ends(rest):
         return "object"
     if before in v.CAPTURE and word in v.CAPTIVES and ends(rest):
         return "object"

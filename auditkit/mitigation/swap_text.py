@@ -55,17 +55,17 @@ ENGLISH = _words("""
     said says into than then very just because before after where how why can may must up out
     """)
 OTHER_LANGUAGES = _words("""
-    weit daher hierher gib hol stell zeig raus rein lang jahre tage kinder der das dem und ist nicht ein eine einen
-    einem einer ich sie wir ihr zu zum zur auf für aus bei nach wie wo woher komm kommt kommst kam kamen kommen geh
-    geht gehen hin schon noch nur aber auch wenn dass sich kann muss soll sagt sagte sagen weiß seit lange jahren mir
-    dir ihm ihn uns euch haben habe wird wurde sind bist vom im hier dort nichts immer wieder frau herr doch oder über
-    unter bitte danke gibt mein meine dein sein seine heute una unos unas y es está están que qué por para sobre al yo
-    tú él ella ellos nosotros su sus mis se lo les muy pero como cómo cuando fue ser estar tiene tengo quiero puede
-    hace más también señor señora gracias buenos usted desde hasta nos et est dans avec sur pas qui il elle ils elles
-    nous vous je tu ce cette ces mais ou où être avoir suis fait très bien père mère fils ses mes ta leur leurs au aux
-    sont était chez gli di che è sono ho hai della nel alla anche molto più mio tuo suo uma em não ao seu sua ele ela
-    você muito het een ik jij hij zij wij niet op voor maar ook naar bij zijn haar heeft hebben och att det som ett är
-    inte han på för av til og ikke jeg
+    vu oncle tante amis femme homme fille garçon sa ses weit daher hierher gib hol stell zeig raus rein lang jahre
+    tage kinder der das dem und ist nicht ein eine einen einem einer ich sie wir ihr zu zum zur auf für aus bei nach
+    wie wo woher komm kommt kommst kam kamen kommen geh geht gehen hin schon noch nur aber auch wenn dass sich kann
+    muss soll sagt sagte sagen weiß seit lange jahren mir dir ihm ihn uns euch haben habe wird wurde sind bist vom im
+    hier dort nichts immer wieder frau herr doch oder über unter bitte danke gibt mein meine dein sein seine heute una
+    unos unas y es está están que qué por para sobre al yo tú él ella ellos nosotros su sus mis se lo les muy pero
+    como cómo cuando fue ser estar tiene tengo quiero puede hace más también señor señora gracias buenos usted desde
+    hasta nos et est dans avec sur pas qui il elle ils elles nous vous je tu ce cette ces mais ou où être avoir suis
+    fait très bien père mère fils mes ta leur leurs au aux sont était chez gli di che è sono ho hai della nel alla
+    anche molto più mio tuo suo uma em não ao seu sua ele ela você muito het een ik jij hij zij wij niet op voor maar
+    ook naar bij zijn haar heeft hebben och att det som ett är inte han på för av til og ikke jeg
     """)
 """Frequent words of German, Spanish, French, Italian, Portuguese, Dutch and Swedish that English does not have."""
 WINDOW = 4

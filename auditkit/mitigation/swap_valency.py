@@ -88,11 +88,12 @@ COMPLEX = _words("""
     """)
 """Followed by an object and what it is, becomes or is held to be: "consider her intelligent"."""
 PERCEPTION = _words("""
-    leave see sees saw seen seeing watch watches watched watching hear hears heard hearing notice noticed feel felt
-    find finds found catch catches caught keep keeps kept spot spotted leaves left stop stops stopped observe observed
-    remember remembers remembered imagine imagines imagined picture pictured glimpse glimpsed photograph photographed
-    film filmed record recorded have had get got smell want wants wanted send sent set show showed shows consider
-    called call calls considered thought think describe described
+    overhear overhears overheard witness witnessed sense sensed leave see sees saw seen seeing watch watches watched
+    watching hear hears heard hearing notice noticed feel felt find finds found catch catches caught keep keeps kept
+    spot spotted leaves left stop stops stopped observe observed remember remembers remembered imagine imagines
+    imagined picture pictured glimpse glimpsed photograph photographed film filmed record recorded have had get got
+    smell want wants wanted send sent set show showed shows consider called call calls considered thought think
+    describe described
     """)
 CAUSATIVE = _words("""
     let lets letting make makes made making help helps helped helping see sees saw seen watch watches watched watching
@@ -123,11 +124,12 @@ SPEECH = _words("""
     """)
 SPOKEN_TO = SPEECH | _words("call calls called name named nickname nicknamed dub dubbed")
 FINITE = _words("""
-    said says went goes came knew knows took gave gives began heard sat got wrote held met grew fell threw brought
-    taught sent led wore woke shook drove ate sang drew became told seems forgot forgave chose hid bit rode blew flew
-    froze stole swore tore crept wept slept dealt meant clung flung swung stung rang sprang shrank sank drank stank
-    strove wove awoke arose undertook withdrew forbade slid ran quit broke burst spoke shone thinks believes
-    understood agreed kept asked replied answered smiled laughed nodded shrugged
+    fled fought sought knelt leapt dreamt learnt bled strode slew trod shed said says went goes came knew knows took
+    gave gives began heard sat got wrote held met grew fell threw brought taught sent led wore woke shook drove ate
+    sang drew became told seems forgot forgave chose hid bit rode blew flew froze stole swore tore crept wept slept
+    dealt meant clung flung swung stung rang sprang shrank sank drank stank strove wove awoke arose undertook withdrew
+    forbade slid ran quit broke burst spoke shone thinks believes understood agreed kept asked replied answered smiled
+    laughed nodded shrugged
     """)
 """Forms of verbs that modify no noun: "the woman behind her said"."""
 PRESENT = _words("know say believe agree think deserve understand adore")
@@ -202,8 +204,9 @@ QUANTIFIERS = _words("""
 # --- adjectives and verbs after her --------------------------------------------------------------------------------
 
 IRREGULAR_PARTICIPLES = _words("""
-    taken killed shot hurt beaten hit done seen thrown caught stuck lost broken gone known driven chosen forgotten
-    stolen taught told paid sent brought held kept left put set torn hidden fired bitten
+    led sold fed bred sought fought driven flown worn torn sworn shown drawn eaten written read cut struck bound taken
+    killed shot hurt beaten hit done seen thrown caught stuck lost broken gone known chosen forgotten stolen taught
+    told paid sent brought held kept left put set hidden fired bitten
     """)
 NOT_PARTICIPLES = _words("""
     thing things ring rings king wedding building painting meeting clothing feeling feelings evening morning writing
@@ -289,3 +292,7 @@ DONE_TO = _words("justice good harm credit favours favors")
 CALLED = _words("names darling sweetheart honey dear sir madam baby love boss")
 RELATIVE = _words("who whoever everyone everybody anyone anybody whatever what someone that those all")
 """They open a clause behind which the verb of the sentence is still to come."""
+PAINTING = _words("paint paints painted dye dyes dyed colour coloured color colored spray sprayed")
+COLOURS = _words("red blue green yellow black white pink purple orange brown grey gray blonde gold silver")
+DUES = _words("rent money salary wages taxes dues fees fines debts")
+"""Owed, they can be hers to pay or to get."""

@@ -1,7 +1,8 @@
 """Hard sentences, each with what its swap is: "=" where nothing changes, "?" where it is to be left and counted.
 
 "text ?" stands for a swap that is right though a careful reader might leave the sentence. `TUNED` were looked at while
-the rules were written; `ASIDE` were written afterwards and only counted.
+the rules were written. `ASIDE` are the last 310, written when the rules stood and counted before anyone looked: 294
+right, 4 left though they need not be, 12 wrong. What they showed was mended since: they are no test of new text now.
 """
 
 # ruff: noqa: RUF001
@@ -1079,4 +1080,159 @@ Bis dahin ist es noch lange her. | =
 El actor y la actriz son de Madrid. | =
 Je ne vois pas son prince. | =
 Er fragte: "Wo kommen Sie her?" | =
+The coach tossed her the ball. | The coach tossed him the ball.
+The coach kicked her ball away. | The coach kicked his ball away.
+The clinic gave her painkillers. | ?
+The clinic gave her six painkillers. | The clinic gave him six painkillers.
+The trustee left her the estate. | The trustee left him the estate.
+The trustee sold her estate. | The trustee sold his estate.
+The chef showed her how to cook. | The chef showed him how to cook.
+The chef disliked how she cooked. | The chef disliked how he cooked.
+The school offered her free lunches. | ?
+My cousin owes her rent. | ?
+My cousin owes her an explanation. | My cousin owes him an explanation.
+They spared her life. | They spared his life.
+They spared her the details. | They spared him the details.
+Send her my love. | Send him my love.
+Send her best friend my love. | Send his best friend my love.
+He ordered her a pizza. | She ordered him a pizza.
+He ordered her pizza. | ?
+Her boss gave her Friday off. | His boss gave him Friday off. ?
+Her boss gave her full marks. | ?
+The prince gave her his ring. | The princess gave him her ring.
+I asked her for advice. | I asked him for advice.
+I asked her son for advice. | I asked his daughter for advice.
+I asked her the time. | I asked him the time.
+The voters thought her too old. | The voters thought him too old.
+The voters thought her plan too costly. | The voters thought his plan too costly.
+The press considers her unbeatable. | The press considers him unbeatable.
+The press considers her rival unbeatable. | The press considers his rival unbeatable.
+We found her asleep on the sofa. | We found him asleep on the sofa.
+We found her sofa in the attic. | We found his sofa in the attic.
+The joke made her blush. | The joke made him blush.
+The joke made her cheeks burn. | The joke made his cheeks burn.
+Stress makes her irritable. | Stress makes him irritable.
+Stress makes her rash worse. | Stress makes his rash worse.
+The boss called her lazy. | The boss called him lazy.
+The boss called her lawyer. | The boss called his lawyer.
+They painted her blue. | They painted him blue. ?
+They painted her blue door green. | They painted his blue door green.
+They appointed her director of studies. | They appointed him director of studies.
+They sacked her director of studies. | They sacked his director of studies.
+The jury declared her the winner. | The jury declared him the winner.
+He held her tight in his arms. | She held him tight in her arms.
+He held her hand in his. | She held his hand in hers.
+I watched her pack. | I watched him pack. ?
+I packed her watch. | I packed his watch.
+We overheard her arguing with him. | We overheard him arguing with her.
+We overheard her argument with him. | We overheard his argument with her.
+They saw her being led away. | They saw him being led away.
+They saw her being as a gift. | ?
+Get her to phone me. | Get him to phone me.
+Get her phone for me. | Get his phone for me.
+Have her wait outside. | Have him wait outside.
+Let her down gently. | Let him down gently.
+Let her guard down. | Let his guard down. ?
+Her drink made her ill. | His drink made him ill.
+Watch her closely. | Watch him closely.
+Watch her closest allies. | Watch his closest allies.
+The dog at her feet slept. | The dog at his feet slept.
+The dog beside her slept. | The dog beside him slept.
+The actor opposite her forgot his lines. | The actress opposite him forgot her lines.
+The voice behind her whispered. | The voice behind him whispered.
+The nurse who bathed her sang. | The nurse who bathed him sang.
+The men who robbed her fled. | The women who robbed him fled.
+The gift he sent her broke. | The gift she sent him broke.
+All who heard her wept. | All who heard him wept.
+Above her shone a lamp. | Above him shone a lamp.
+Behind her came the band. | Behind him came the band.
+Next to her house grew an elm. | Next to his house grew an elm.
+She saw him before he saw her. | He saw her before she saw him.
+We left her there. | We left him there.
+We left her there and then. | We left him there and then.
+I will meet her at noon. | I will meet him at noon.
+I will meet her noon deadline. | I will meet his noon deadline.
+We buried her Tuesday. | We buried him Tuesday.
+He visited her last spring. | She visited him last spring.
+He visited her last flat. | She visited his last flat.
+I know her less well. | I know him less well.
+He mocked her mercilessly. | She mocked him mercilessly.
+He mocked her mercilessly strict father. | She mocked his mercilessly strict mother.
+We trust her completely and always will. | We trust him completely and always will.
+She keeps her word. | He keeps his word.
+Keep her out of it. | Keep him out of it.
+Keep her coat out of it. | Keep his coat out of it.
+Between her and her sister there is peace. | Between him and his brother there is peace.
+I invited her and her husband. | I invited him and his wife.
+I invited her or her deputy. | I invited him or his deputy.
+Give it to him or to her. | Give it to her or to him.
+Is this bag hers, or is it his? | Is this bag his, or is it hers?
+The fault was entirely hers. | The fault was entirely his.
+Whose is it, his? | Whose is it, hers?
+His, I think. | Hers, I think.
+The loss is ours, the gain his. | The loss is ours, the gain hers.
+Some friends of his came over. | Some friends of hers came over.
+Some friends of his sister came over. | Some friends of her brother came over.
+No fault of his caused it. | No fault of hers caused it. ?
+Each child brought his or her lunch. | Each child brought her or his lunch.
+A doctor may choose his/her hours. | A doctor may choose her/his hours.
+Whoever it was, he/she left. | Whoever it was, she/he left.
+If s/he signs, we win. | =
+Pronouns: he/him. | Pronouns: she/her.
+Ma'am, your table is ready. | Sir, your table is ready.
+No, ma'am, he isn't. | No, sir, she isn't.
+May I, sir? | May I, ma'am?
+Madam Speaker, he is wrong. | Mr Speaker, she is wrong.
+The spokesman denied it, she said. | The spokeswoman denied it, he said.
+A salesman left his samples. | A saleswoman left her samples.
+The milkmaid and the postman met. | The milkmaid and the postwoman met.
+The policewomen arrested her. | The policemen arrested him.
+My brother-in-law fixed his bike. | My sister-in-law fixed her bike.
+My ex-girlfriend kept her ring. | My ex-boyfriend kept his ring.
+The widow's sons sold her land. | The widower's daughters sold his land.
+The heir lost his estate. | The heiress lost her estate.
+The girls lost their mothers. | The boys lost their fathers.
+Mum kissed her. | Dad kissed him.
+Dad's car is his pride. | Mom's car is her pride.
+He'd have told her. | She'd have told him.
+She's as tall as he's wide. | He's as tall as she's wide.
+“He’s hers,” she said. | “She’s his,” he said.
+"Her? Never!" cried the king. | "Him? Never!" cried the queen.
+HE HIT HER. SHE HIT HIM. | SHE HIT HIM. HE HIT HER.
+THE LADIES' ROOM IS THERE. | =
+Christian Bale's new film moved her. | Christian Bale's new film moved him.
+The Virgin Mary appeared to her. | The Virgin Mary appeared to him.
+Cruises on the Indian Ocean bore him. | Cruises on the Indian Ocean bore her.
+The Isle of Man has its own parliament. | =
+He lives in St. John's with his aunt. | She lives in St. John's with her uncle.
+She studies at Queen's University Belfast. | He studies at Queen's University Belfast.
+Her bus stops at Prince Street. | His bus stops at Prince Street.
+They met on Patricia Avenue, she says. | They met on Patricia Avenue, he says.
+Hurricane Katrina took his home. | ?
+He surfed off San Simon with her. | She surfed off San Simon with him.
+The Duke of York waved to her. | The Duchess of York waved to him.
+Stevie Wonder and Elton John thanked her. | Stevie Wonder and Elton John thanked him.
+Mary Poppins is his favourite film. | Mary Poppins is her favourite film.
+She joined the Boy Scouts. | He joined the Boy Scouts.
+He wore a Spider-Man mask. | She wore a Spider-Man mask.
+Mother Nature surprised her. | Mother Nature surprised him.
+Uncle Sam taxes him. | Uncle Sam taxes her.
+Her mother tongue is Urdu. | His mother tongue is Urdu.
+They are sister cities, he said. | They are sister cities, she said.
+It is a man-made fibre, she said. | It is a man-made fibre, he said.
+He called it an old wives' tale. | She called it an old wives' tale.
+She ate king prawns. | He ate king prawns.
+Queen bees fight, she said. | Queen bees fight, he said.
+He plays Game Boy with his son. | She plays Game Boy with her daughter.
+It is 5 ms faster, he said. | It is 5 ms faster, she said.
+The HIS software crashed. | ?
+Mail queen@palace.org about him. | Mail queen@palace.org about her.
+Go to https://example.com/she?x=her now, sir. | Go to https://example.com/she?x=her now, ma'am.
+Tag @mrs_jones and tell her. | Tag @mrs_jones and tell him.
+Use `he.name` for his name. | Use `he.name` for her name.
+Die Idee kam von ihm her. | =
+Komm her und setz dich! | =
+Sie ist nun schon lange Mutter, sagt man. | =
+Mi madre y el actor son amigos. | =
+Mon oncle a vu un prince et sa dame. | =
 """)
