@@ -198,6 +198,8 @@ def _is_given_name(tokens: Tokens, i: int) -> bool | None:
     if not tokens.words[i].istitle():
         return False
     before, after = tokens.before(i), tokens.ahead(i)[:1]
+    if before in ROYAL | BEFORE_NAMES and tokens.title(i - 1):
+        return True
     surname = (
         bool(after) and tokens.title(i + 1) and after[0] not in PLACES | words.GENDERED | {"church", "bible", "god"}
     )
