@@ -103,3 +103,15 @@ def test_logit_pairing_of_texts_uses_the_swapped_texts(told):
         moved.append(np.abs(found.scores(people) - found.scores(swapped)).mean())
     assert moved[0] > 0.2
     assert moved[1] < 0.1 * moved[0]
+
+
+def test_who_is_described_in_words_that_can_be_read_in_two_ways_has_no_twin(told, rng):
+    people, encoder, swapper = told(200)
+    texts = tuple(f"I saw her duck. {t}" if i < 30 else t for i, t in enumerate(people.texts))
+    people = dataclasses.replace(people, texts=texts, features=np.asarray(encoder.embed(texts), dtype=np.float64))
+    twins, unsure = swapped_texts(people, swapper)
+    assert unsure == 30
+    assert twins[:30] == texts[:30]
+    assert all(twin != text for twin, text in zip(twins[30:], texts[30:], strict=True))
+    decider = CounterfactualAugmentation(encoder=encoder, swapper=swapper).fit(people, sensitive="group", rng=rng)
+    assert decider.about == {"texts_swapped": 170, "texts_left_unsure": 30}
