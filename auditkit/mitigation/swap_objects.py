@@ -32,9 +32,10 @@ def second_object(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
     if any(w in v.PERSONS for w in phrase[:2]) or phrase[0] in ONE_S_OWN:
         return "determiner"
     if before in v.TRANSFER:
-        return _transferred(before, phrase)
-    unsure = phrase[-1] in v.GIFTS | v.MASS | v.THINGS and phrase[0] not in v.OWN and len(phrase) < 3
-    return "unsure" if unsure else None
+        named = tokens.title(i + 1) and then not in v.AUXILIARIES
+        return "unsure" if named or phrase[0] in v.COMPARED else _transferred(before, phrase)
+    either = phrase[-1] in v.GIFTS | v.MASS | v.THINGS and phrase[0] not in v.OWN and len(phrase) < 3
+    return "unsure" if either and before not in ("do", "does", "did") else None
 
 
 def _set_phrase(tokens: Tokens, i: int, phrase: Sequence[str], then: str) -> Role | None:
@@ -56,7 +57,7 @@ def _counted(before: str, phrase: Sequence[str]) -> Role | None:
     given = before in v.TRANSFER
     if first in v.QUANTIFIERS | v.NUMBERS or first.isdigit():
         owned = head in v.PERSONS | v.OWN
-        return ("unsure" if owned else "object") if given else None
+        return "unsure" if owned == given else "object" if given else None
     little = first == "little" and head in v.MASS | v.GIFTS | {"choice", "hope", "time"}
     prize = first == "first" and head in ("prize", "place")
     return "object" if given and (little or prize or first in ("extra", "additional")) else None

@@ -16,12 +16,11 @@ from auditkit.mitigation.swap_classes import (
     adverbs,
     at,
     ends,
-    is_adjective,
     is_adverb,
     is_past,
     is_plural,
-    time_follows,
 )
+from auditkit.mitigation.swap_complements import complement, gerund, infinitive
 from auditkit.mitigation.swap_objects import second_object
 from auditkit.mitigation.swap_text import Tokens
 from auditkit.mitigation.swap_words import STOPS
@@ -162,8 +161,10 @@ def _function_word(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
         return "determiner"
     if first == "all" and before in v.TRANSFER and not second:
         return "unsure"
+    if tokens.words[i + 1] == "A" and not tokens.shouted:
+        return "unsure"
     if first in STOPS and _stop_modifies(after):
-        return "unsure" if before in v.TRANSFER | v.COMPLEX | v.LEADING else "determiner"
+        return "determiner" if before in v.PREPOSITIONS | v.HURT or before.startswith("w") else "unsure"
     return "object" if first in STOPS else None
 
 
@@ -180,7 +181,9 @@ def _adverbs(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
     if first == "one" and second == "of":
         return "object"
     if first == "back":
-        return "object" if tokens.before(i) not in v.HURT | {""} and ends(after[1:]) else None
+        return "object" if tokens.before(i) not in v.HURT | {"", "or", "and"} and ends(after[1:]) else None
+    if first == "right" and (second in STOPS or second in v.ADVERBS):
+        return "object"
     if first == "home":
         return "object" if tokens.before(i) in v.LEADING and ends(after[1:]) else None
     if first == "past" and second in v.ARTICLES:
@@ -190,10 +193,12 @@ def _adverbs(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
     if first in v.MONTHS and second.isdigit():
         return "object"
     if first in ("first", "second", "third", "last"):
-        return None if not ends(after[1:]) else "unsure"
+        elliptic = tokens.before(i) in v.PREPOSITIONS | v.AUXILIARIES | {"be", "been", "became"}
+        return None if not ends(after[1:]) else "determiner" if elliptic else "unsure"
     if first == "half" and second == "of":
         return "object"
-    if first in ("only", "best", "most") and second and second not in STOPS and not _relative(tokens, i):
+    named = second and second not in STOPS and not is_adverb(second)
+    if first in ("only", "best", "most") and named and not _relative(tokens, i):
         return None
     counted = first in v.NUMBERS | {"several", "many", "countless"} or first.isdigit()
     if (
@@ -229,6 +234,8 @@ def _finite(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
     placed = before in v.LOCATIVE or (before == "of" and tokens.before(i, 2) in v.BESIDE)
     if (placed or (before == "to" and tokens.before(i, 2) in ("next", "close"))) and first in v.POSTURES - {"rose"}:
         return "object"
+    if first in v.AMBIGUOUS_PAST and before in v.PREPOSITIONS and second in {*PRONOUNS, *v.OBJECTS, *v.ARTICLES}:
+        return "object"
     if first in v.AMBIGUOUS_PAST and _relative(tokens, i):
         return "object" if ends(after[1:]) else "unsure"
     if (
@@ -259,80 +266,7 @@ def _fronted(tokens: Tokens, i: int) -> bool:
     return i < 2 or not tokens.gaps[i - 1].isspace()
 
 
-def _gerund(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
-    """As in "Heard her singing", but "loved her singing"."""
-    first, before = after[0], tokens.before(i)
-    if not first.endswith("ing") or first in v.NOT_PARTICIPLES or first in v.NOT_ADVERBS:
-        return None
-    if before in v.PERCEPTION | v.COMPLEX:
-        if first in ("being", "getting", "having"):
-            done = is_past(at(after, 1)) or at(after, 1) in v.IRREGULAR_PARTICIPLES
-            return "object" if done or is_adjective(at(after, 1)) else "unsure"
-        if ends(after[1:]) or (before in v.PERCEPTION and first in v.TRANSITIVE):
-            return "object"
-        return "unsure" if before in v.PERCEPTION else None
-    return "unsure" if before in ("with", "without", "is", "was", "s") else None
-
-
-def _complement(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
-    """As in "Consider her intelligent", "elected her president", "had her arrested", "with her gone"."""
-    before, j = tokens.before(i), 0
-    while j < len(after) - 1 and (after[j] in v.DEGREES or is_adverb(after[j])):
-        j += 1
-    word, rest = after[j], after[j + 1 :]
-    if before in v.SPOKEN_TO and tokens.title(i + 1) and before not in v.SPEECH:
-        return "object"
-    if before in v.SPEECH and tokens.title(i + 1) and at(after, 1) in v.AUXILIARIES:
-        return "object"
-    if before in v.NAMING and word in ("best", "most") and rest:
-        return "object" if before[:3] in ("vot", "cro", "ele") else "unsure"
-    if before in ("call", "calls", "called", "calling") and word in v.CALLED and ends(rest):
-        return "object" if word not in ("baby", "love", "boss") else "unsure"
-    if before in v.NAMING and word in v.ROLES and (ends(rest) or rest[0] == "of"):
-        return "unsure" if before.startswith("call") else "object"
-    if before == "with" and word in ("gone", "dead", "away", "done") and ends(rest):
-        return "object"
-    if before in v.COMPLEX | {"with", "without"} and is_adjective(word) and ends(rest):
-        return "object"
-    if before in v.PAINTING and word in v.COLOURS and ends(rest):
-        return "object"
-    if before in v.CAPTURE and word in v.CAPTIVES and ends(rest):
-        return "object"
-    if before in v.COMPLEX and word.isdigit() and ends(rest):
-        return "object"
-    participle = word in v.IRREGULAR_PARTICIPLES or is_past(word)
-    if before in v.PARTICIPLE | v.COMPLEX and participle and ends(rest):
-        return "object"
-    return None
-
-
-def _infinitive(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
-    """As in "Let her sleep", "helped her move"; "saw her duck" is left."""
-    before, first, second = tokens.before(i), after[0], at(after, 1)
-    if before not in v.CAUSATIVE:
-        return None
-    if first in v.INFINITIVES:
-        return "object"
-    if before.startswith("let") and first not in v.OWN | v.PERSONS:
-        return "object" if ends(after[1:]) and second not in v.BELONGINGS else None
-    if first not in v.NOUNS_TOO:
-        return None
-    if set(after[1:3]) & v.PERSONS and second not in STOPS:
-        return "determiner"
-    if before.startswith("ma") and first in v.MAKE_HERS:
-        return "determiner"
-    if second in v.INFINITIVES | v.NOUNS_TOO:
-        return "determiner"
-    if before in ("had", "have", "has", "having") and second in v.ARTICLES and not time_follows(after[1:]):
-        return "object"
-    if before in ("had", "have", "has", "having") and second not in v.OBJECTS:
-        return "unsure" if second in v.NUMBERS or ends(after[1:]) else None
-    listed = v.AFTER_MAKE if before.startswith("ma") else v.AFTER_HELP if before.startswith("help") else v.AFTER_SEE
-    moving = first in v.MOTION and second in v.DIRECTIONS and not before.startswith(("ma", "help"))
-    return "object" if first in listed or moving or second in v.OBJECTS else "unsure"
-
-
 RULES: tuple[Callable[[Tokens, int, Sequence[str]], Role | None], ...] = (
-    _nothing_after, _an_article_before, _coordinated, _hyphenated, _function_word, _infinitive, _gerund, _complement,
+    _nothing_after, _an_article_before, _coordinated, _hyphenated, _function_word, infinitive, gerund, complement,
     _adverbs, _finite, second_object,
 )  # fmt: skip

@@ -26,12 +26,12 @@ def _forms(text: str) -> frozenset[str]:
 
 
 ADVERBS = _words("""
-    anytime sometime someday nowadays sideways backward backwards forward forwards beforehand afterward thereafter
-    elsewhere likewise otherwise perhaps maybe meanwhile nearby anyhow somehow regardless much more most less least
-    well better best then now once later ever never always often still just even soon hard twice daily weekly monthly
-    yearly hourly round very so quite rather too enough far really somewhat half nearly almost only back aloud early
-    late together apart aside abroad indoors outdoors upstairs downstairs overseas straightaway forever nonstop first
-    overnight north south east west second third
+    headlong barefoot anytime sometime someday nowadays sideways backward backwards forward forwards beforehand
+    afterward thereafter elsewhere likewise otherwise perhaps maybe meanwhile nearby anyhow somehow regardless much
+    more most less least well better best then now once later ever never always often still just even soon hard twice
+    daily weekly monthly yearly hourly round very so quite rather too enough far really somewhat half nearly almost
+    only back aloud early late together apart aside abroad indoors outdoors upstairs downstairs overseas straightaway
+    forever nonstop first overnight north south east west second third
     """)
 """Before a noun they belong to it ("her still wet hair"), before anything else to the verb ("knew her well")."""
 DEGREES = _words("""
@@ -59,17 +59,18 @@ TRANSFER = _words("""
     fed feeding sell sells sold selling leave bid deal dealt throw threw throws cost costs costing bet bets spare
     spared ask asks asked asking
     """) | _forms("""
-    prescribe repay reimburse ship slip wire relay accord begrudge allocate concede gift kick fling hurl lob pitch
-    lease telegraph cable offer deny grant hand owe promise wish award assign allow refuse charge fine tip loan mail
-    email text pass toss fax forward serve guarantee permit allot quote issue envy forgive bequeath
+    prescribe repay reimburse ship wire relay accord begrudge allocate concede gift lease telegraph cable offer deny
+    grant hand owe promise wish award assign allow refuse charge fine tip loan mail email text pass toss fax forward
+    guarantee permit allot quote issue envy forgive bequeath
     """)
 """Somebody gets, hears or is spared something: they take two objects."""
 BENEFIT = _words("""
-    make makes made making buy buys bought buying bake bakes baked baking cook cooks cooked cooking get gets got
-    getting find finds found bring fetch fetches fetched build builds built write writes wrote written writing read
-    reads reading sing sings sang draw draws drew play plays played pour pours poured pouring order orders ordered
-    knit knits knitted sew sewed save saves saved saving win wins won earn earned leave leaves left do does did cut
-    cuts keep kept choose chose prepare prepared book booked fix fixes fixed mix mixed cost rent rented steal stole
+    serve serves served serving make makes made making buy buys bought buying bake bakes baked baking cook cooks
+    cooked cooking get gets got getting find finds found bring fetch fetches fetched build builds built write writes
+    wrote written writing read reads reading sing sings sang draw draws drew play plays played pour pours poured
+    pouring order orders ordered knit knits knitted sew sewed save saves saved saving win wins won earn earned leave
+    leaves left do does did cut cuts keep kept choose chose prepare prepared book booked fix fixes fixed mix mixed
+    cost rent rented steal stole
     """)
 """Done for somebody ("baked her cookies") or to what is theirs: both are English."""
 NAMING = _words("""
@@ -77,11 +78,11 @@ NAMING = _words("""
     voted proclaim proclaimed anoint anointed nickname nicknamed call calls called calling christen christened
     """)
 COMPLEX = _words("""
-    find finds found finding leave leaves left leaving call calls called calling make makes made making keep keeps
-    kept keeping think thinks thought drive drives drove driven get gets got getting hold holds held turn turns turned
-    want wants labelled labelling wanted set sets pull pulled push pushed drew shot shoots shook beat beats scared
-    bored knocked kicked knock kick hugged squeezed worked strike struck prove proved like likes liked prefer
-    preferred feel felt see saw have has had having
+    holding pulling pushing thinking feeling turning driving setting rendering find finds found finding leave leaves
+    left leaving call calls called calling make makes made making keep keeps kept keeping think thinks thought drive
+    drives drove driven get gets got getting hold holds held turn turns turned want wants labelled labelling wanted
+    set sets pull pulled push pushed drew shot shoots shook beat beats scared bored knocked kicked knock kick hugged
+    squeezed worked strike struck prove proved like likes liked prefer preferred feel felt see saw have has had having
     """) | _forms("""
     consider believe render declare deem judge label brand pronounce presume assume suppose rate term reckon imagine
     picture portray depict view
@@ -149,11 +150,12 @@ PERSONS = _words("""
     """)
 """Those who are given or told something themselves: "told her old friends"."""
 OWN = _words("""
-    hand hands head face eyes hair arm arms leg legs foot feet finger fingers nose mouth lips teeth tongue neck
-    shoulder shoulders back heart mind soul body voice life name age word words job phone keys wallet purse bag coat
-    clothes shoes passport bike glasses car house home room door homework best debts taxes bills dues fees fines
-    respects way bed promise promises wages rent salary ticket badge papers thoughts feelings true wits tears nerves
-    prayers things belongings savings nails opinions emotions support position weight strength
+    heels attention internship apprenticeship hand hands head face eyes hair arm arms leg legs foot feet finger
+    fingers nose mouth lips teeth tongue neck shoulder shoulders back heart mind soul body voice life name age word
+    words job phone keys wallet purse bag coat clothes shoes passport bike glasses car house home room door homework
+    best debts taxes bills dues fees fines respects way bed promise promises wages rent salary ticket badge papers
+    thoughts feelings true wits tears nerves prayers things belongings savings nails opinions emotions support
+    position weight strength
     """)
 """What is somebody's own rather than given to them."""
 GIFTS = _words("""
@@ -209,21 +211,23 @@ IRREGULAR_PARTICIPLES = _words("""
     told paid sent brought held kept left put set hidden fired bitten
     """)
 NOT_PARTICIPLES = _words("""
-    thing things ring rings king wedding building painting meeting clothing feeling feelings evening morning writing
-    earring earrings sibling siblings darling wing wings offspring spring string beginning upbringing training
-    handwriting housing saving savings engagement ceiling drawing recording offering blessing understanding cooking
+    breeding baking sewing shopping thing things ring rings king wedding building painting meeting clothing feeling
+    feelings evening morning writing earring earrings sibling siblings darling wing wings offspring spring string
+    beginning upbringing training handwriting housing saving savings engagement ceiling drawing recording offering
+    blessing understanding cooking
     """)
 INFINITIVES = _words("""
-    go be become come get give take do know feel stay see tell say speak sing eat think understand believe realise
-    realize decide choose learn forget remember lose join enter carry keep make have wait suffer die live seem appear
-    follow finish begin write read open sit grow succeed recover prepare solve find meet put bring achieve avoid
-    breathe buy hate grin exclaim want hope worry wonder weep sob cringe faint kneel vomit giggle stumble tremble wake
-    rise hide bleed choke drown freeze hesitate admit confess apologise apologize listen pray quit vanish disappear
-    depart arrive regret reconsider doubt focus happen explain describe accept refuse agree adjust adapt heal wipe
-    throw steal cheat clean bathe study graduate register apply serve teach train shine thrive flourish fail create
-    compose compete earn spend invest marry divorce pick pull push shiver wear lean bend fall step lie kiss hug hurry
-    rush leap crawl creep sink shrink vote tidy prefer deserve notice decline demand insist direct continue develop
-    gain improve leave overcome raise reach regain relax settle survive
+    perform act rehearse practise clear attend behave travel answer ask avoid go be become come get give take do know
+    feel stay see tell say speak sing eat think understand believe realise realize decide choose learn forget remember
+    lose join enter carry keep make have wait suffer die live seem appear follow finish begin write read open sit grow
+    succeed recover prepare solve find meet put bring achieve breathe buy hate grin exclaim want hope worry wonder
+    weep sob cringe faint kneel vomit giggle stumble tremble wake rise hide bleed choke drown freeze hesitate admit
+    confess apologise apologize listen pray quit vanish disappear depart arrive regret reconsider doubt focus happen
+    explain describe accept refuse agree adjust adapt heal wipe throw steal cheat clean bathe study graduate register
+    apply serve teach train shine thrive flourish fail create compose compete earn spend invest marry divorce pick
+    pull push shiver wear lean bend fall step lie kiss hug hurry rush leap crawl creep sink shrink vote tidy prefer
+    deserve notice decline demand insist direct continue develop gain improve leave overcome raise reach regain relax
+    settle survive
     """)
 NOUNS_TOO = _words("""
     sign knock groan moan snore whistle gasp yell cheer roll slip trip limp pause wave nod frown stare glance yawn
@@ -296,3 +300,5 @@ PAINTING = _words("paint paints painted dye dyes dyed colour coloured color colo
 COLOURS = _words("red blue green yellow black white pink purple orange brown grey gray blonde gold silver")
 DUES = _words("rent money salary wages taxes dues fees fines debts")
 """Owed, they can be hers to pay or to get."""
+COMPARED = _words("greater better higher bigger larger longer further")
+HELPS = _words("help helps helped helping let lets letting make makes made making have has had having")

@@ -595,7 +595,7 @@ He plays for Manchester United with his brother. | She plays for Manchester Unit
 The Girl Scouts sold her cookies. | ?
 She bought a Brother printer. | He bought a Brother printer.
 It was every man for himself. | =
-The ship's maiden voyage was her last. | ?
+The ship's maiden voyage was her last. | The ship's maiden voyage was his last. ?
 The con man fooled her. | The con man fooled him.
 Her Royal Highness wore her crown. | His Royal Highness wore his crown.
 Oh, man, he is fast. | Oh, man, she is fast.
