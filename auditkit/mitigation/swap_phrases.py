@@ -64,7 +64,8 @@ OPENERS = _words("""
 ADDRESSED = _words("mom dad mum mommy mummy daddy grandma grandpa granny grandad mama papa")
 """Nouns with a capital as of a name: "Thank Mom"."""
 ROYAL = _words("""
-    queen king prince princess emperor empress mother father sister brother aunt uncle lady baron baroness
+    grandma grandpa mama papa granny queen king prince princess emperor empress mother father sister brother aunt
+    uncle lady baron baroness
     """)
 """Before a first name that has no counterpart, nobody can tell what the name would be: "Queen Victoria"."""
 BEFORE_NOUNS = _words("""

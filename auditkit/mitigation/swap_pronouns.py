@@ -182,7 +182,7 @@ def _adverbs(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
         return "object"
     if first == "back":
         return "object" if tokens.before(i) not in v.HURT | {"", "or", "and"} and ends(after[1:]) else None
-    if first == "right" and (second in STOPS or second in v.ADVERBS):
+    if first == "right" and (second in STOPS - {"to", "of", "and", "or"} or second in v.ADVERBS):
         return "object"
     if first == "home":
         return "object" if tokens.before(i) in v.LEADING and ends(after[1:]) else None

@@ -97,8 +97,8 @@ PERCEPTION = _words("""
     describe described
     """)
 CAUSATIVE = _words("""
-    let lets letting make makes made making help helps helped helping see sees saw seen watch watches watched watching
-    hear hears heard feel felt bid bade notice noticed had have having
+    seeing letting let lets make makes made making help helps helped helping see sees saw seen watch watches watched
+    watching hear hears heard feel felt bid bade notice noticed had have having
     """)
 PARTICIPLE = _words("""
     had have has having get gets got getting find found saw see kept keep left want wanted wants heard need
@@ -206,9 +206,9 @@ QUANTIFIERS = _words("""
 # --- adjectives and verbs after her --------------------------------------------------------------------------------
 
 IRREGULAR_PARTICIPLES = _words("""
-    led sold fed bred sought fought driven flown worn torn sworn shown drawn eaten written read cut struck bound taken
-    killed shot hurt beaten hit done seen thrown caught stuck lost broken gone known chosen forgotten stolen taught
-    told paid sent brought held kept left put set hidden fired bitten
+    shaken forsaken frozen swollen bereft led sold fed bred sought fought driven flown worn torn sworn shown drawn
+    eaten written read cut struck bound taken killed shot hurt beaten hit done seen thrown caught stuck lost broken
+    gone known chosen forgotten stolen taught told paid sent brought held kept left put set hidden fired bitten
     """)
 NOT_PARTICIPLES = _words("""
     breeding baking sewing shopping thing things ring rings king wedding building painting meeting clothing feeling
