@@ -74,6 +74,8 @@ def _transferred(before: str, phrase: Sequence[str]) -> Role:
     head = phrase[-1]
     if before.startswith("ow") and head in v.DUES:
         return "object" if head == "money" else "unsure"
+    if before.startswith("promis") and len(phrase) == 1 and head not in v.OWN | v.GIFTS:
+        return "unsure"
     if len(phrase) == 1 and head in v.GIFTS:
         return "object" if not (before.startswith("ask") and head == "advice") else "unsure"
     if head in v.OWN or before.startswith(("ask", "envy", "envi", "forg", "sell", "sold", "leav", "left")):

@@ -1,8 +1,8 @@
 """Hard sentences, each with what its swap is: "=" where nothing changes, "?" where it is to be left and counted.
 
 "text ?" stands for a swap that is right though a careful reader might leave the sentence. `TUNED` were looked at while
-the rules were written. `ASIDE` are the last 310, written when the rules stood and counted before anyone looked: 294
-right, 4 left though they need not be, 12 wrong. What they showed was mended since: they are no test of new text now.
+the rules were written. `ASIDE` are the last 385, written when the rules stood and counted before anyone looked: 367
+right, 4 left though they need not be, 14 wrong. What they showed was mended since: they are no test of new text now.
 """
 
 # ruff: noqa: RUF001
@@ -1235,4 +1235,79 @@ Komm her und setz dich! | =
 Sie ist nun schon lange Mutter, sagt man. | =
 Mi madre y el actor son amigos. | =
 Mon oncle a vu un prince et sa dame. | =
+The nurse brought her painkillers at noon. | The nurse brought him painkillers at noon. ?
+The committee voted her out. | The committee voted him out.
+Did you tell her dad? | Did you tell his mom?
+Did you tell her yet? | Did you tell him yet?
+I lent her four books. | I lent him four books.
+The guide promised her sunshine. | ?
+The museum lent her sculpture to Berlin. | The museum lent his sculpture to Berlin.
+We all believed her innocent. | We all believed him innocent.
+We all believed her innocent smile. | We all believed his innocent smile.
+The drug made her nauseous. | The drug made him nauseous.
+Her friends consider her brave and loyal. | His friends consider him brave and loyal.
+Her friends consider her brave son a hero. | His friends consider his brave daughter a heroine.
+They pronounced her dead at six. | They pronounced him dead at six.
+The sergeant ordered her men to halt. | The sergeant ordered his women to halt.
+The sergeant ordered her to halt. | The sergeant ordered him to halt.
+The rain soaked her and her bag. | The rain soaked him and his bag.
+They thanked her and her team. | They thanked him and his team.
+Who taught her manners? | Who taught him manners? ?
+He brought her flowers and wine. | She brought him flowers and wine.
+Somebody sent her roses. | Somebody sent him roses.
+The landlord wants her gone. | The landlady wants him gone.
+The landlord wants her money. | The landlady wants his money.
+No one will hire her now. | No one will hire him now.
+No one will hire her cousin now. | No one will hire his cousin now.
+The picture of her is blurred. | The picture of him is blurred.
+The picture of her cat is blurred. | The picture of his cat is blurred.
+It bores her when he sings. | It bores him when she sings.
+Don't ask her why. | Don't ask him why.
+I saw her two weeks later. | I saw him two weeks later.
+I saw her twin two weeks later. | I saw his twin two weeks later.
+Her sister is older than her. | His brother is older than him.
+He looks like her. | She looks like him.
+He looks like her brother. | She looks like his sister.
+Was it her or him? | Was it him or her?
+She gave it her best shot. | He gave it his best shot.
+She gave him her best. | He gave her his best.
+The only one who likes her is him. | The only one who likes him is her.
+To hear her sing is a joy. | To hear him sing is a joy.
+To hear her song is a joy. | To hear his song is a joy.
+Don't make her wait. | Don't make him wait.
+I dropped her at the airport. | I dropped him at the airport.
+I dropped her suitcase at the airport. | I dropped his suitcase at the airport.
+His luck ran out before hers did. | Her luck ran out before his did.
+His eyes met hers. | Her eyes met his.
+Her eyes met his. | His eyes met hers.
+A relative of his drove us. | A relative of hers drove us.
+What's his is mine. | What's hers is mine.
+Not all of his books sold. | Not all of her books sold.
+Each to his or her own. | Each to her or his own.
+Somebody lost his/her phone. | Somebody lost her/his phone.
+If s/he asks, say no. | =
+Sir, may I help you? | Ma'am, may I help you?
+"No, ma'am." He bowed. | "No, sir." She bowed.
+The postman's bag was torn. | The postwoman's bag was torn.
+Our headmistress retired. | Our headmaster retired.
+Firemen saved the boys. | Firewomen saved the girls.
+The queen's brother is an actor. | The king's sister is an actress.
+Christian Bale and Tom Hardy met her. | Christian Bale and Tom Hardy met him.
+Christian Bale was nominated. | =
+A painting of the Virgin Mary hangs there. | =
+Storms on the Indian Ocean scared her. | Storms on the Indian Ocean scared him.
+He toured the Isle of Man by bike. | She toured the Isle of Man by bike.
+Friday is ladies' night. | =
+The ladies' night was her idea. | The ladies' night was his idea.
+Her flat is on Queen Victoria Street. | His flat is on Queen Victoria Street.
+She prayed at Notre Dame. | He prayed at Notre Dame.
+St. Patrick's Day is his favourite. | St. Patrick's Day is her favourite.
+The Prince of Wales met her. | The Princess of Wales met him.
+Mother Theresa inspired her. | ?
+He reads Women's Health. | ?
+She is a King's Counsel. | ?
+Er kommt von weit her. | =
+Sie lief neben mir her. | =
+Das Buch gehört ihr, nicht her damit. | =
+El hombre dijo: sir, por favor. | =
 """)
