@@ -164,7 +164,7 @@ def _function_word(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
     if tokens.words[i + 1] == "A" and not tokens.shouted:
         return "unsure"
     if first in STOPS and _stop_modifies(after):
-        return "determiner" if before in v.PREPOSITIONS | v.HURT or before.startswith("w") else "unsure"
+        return "determiner" if before in v.PREPOSITIONS | v.HURT | v.WEARING else "unsure"
     return "object" if first in STOPS else None
 
 
@@ -175,57 +175,52 @@ def _stop_modifies(after: Sequence[str]) -> bool:
     return after[0] in ("inside", "outside", "down", "off", "near", "then", "do", "must", "above") and plain
 
 
+def _direction(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
+    """As in "took her home", "hit her back", "let her past the gate"; her home and her back are hers."""
+    first, second, before = after[0], at(after, 1), tokens.before(i)
+    if first == "back" and before not in v.HURT | {"", "or", "and"} and ends(after[1:]):
+        return "object"
+    if first == "home" and before in v.LEADING and ends(after[1:]):
+        return "object"
+    if first == "right" and (second in STOPS - {"to", "of", "and", "or"} or second in v.ADVERBS):
+        return "object"
+    return "object" if first == "past" and second in v.ARTICLES else None
+
+
+def _time(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
+    """As in "met her last week", "saw her three days ago", "took her two years"."""
+    first, second, before = after[0], at(after, 1), tokens.before(i)
+    if before in v.MEETING and first in ("last", "next", "that", "early", "late") and second in v.TIMES:
+        return "object"
+    if first in v.MONTHS and second.isdigit():
+        return "object"
+    if first in v.TIMES and before in v.TAKING:
+        return "object" if second == "to" else "unsure"
+    counted = first in v.NUMBERS | {"several", "many", "countless"} or first.isdigit()
+    dated = second == "times" or at(after, 2) in ("ago", "later", "before", "earlier", "after") or before in v.TAKING
+    if counted and second in v.TIMES and dated:
+        return "object"
+    alone = not second or second in v.TIMES or second in STOPS
+    return "object" if first in v.DAYS and alone and before not in v.PREPOSITIONS | v.KEPT_DAYS else None
+
+
 def _adverbs(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
     """Adverbs to the end of the phrase go with the verb: "knew her very well", "paid her handsomely"."""
     first, second = after[0], at(after, 1)
-    if first == "one" and second == "of":
-        return "object"
-    if first == "back":
-        return "object" if tokens.before(i) not in v.HURT | {"", "or", "and"} and ends(after[1:]) else None
-    if first == "right" and (second in STOPS - {"to", "of", "and", "or"} or second in v.ADVERBS):
-        return "object"
-    if first == "home":
-        return "object" if tokens.before(i) in v.LEADING and ends(after[1:]) else None
-    if first == "past" and second in v.ARTICLES:
-        return "object"
-    if tokens.before(i) in v.MEETING and first in ("last", "next", "that", "early", "late") and second in v.TIMES:
-        return "object"
-    if first in v.MONTHS and second.isdigit():
+    if first in ("one", "half") and second == "of":
         return "object"
     if first in ("first", "second", "third", "last"):
         elliptic = tokens.before(i) in v.PREPOSITIONS | v.AUXILIARIES | {"be", "been", "became"}
         return None if not ends(after[1:]) else "determiner" if elliptic else "unsure"
-    if first == "half" and second == "of":
-        return "object"
     named = second and second not in STOPS and not is_adverb(second)
     if first in ("only", "best", "most") and named and not _relative(tokens, i):
         return None
-    counted = first in v.NUMBERS | {"several", "many", "countless"} or first.isdigit()
-    if (
-        counted
-        and second in v.TIMES
-        and (second == "times" or at(after, 2) in ("ago", "later", "before", "earlier", "after"))
-    ):
-        return "object"
-    if first in v.TIMES and tokens.before(i) in ("take", "takes", "took", "taken", "cost"):
-        return "object" if second == "to" else "unsure"
-    if (
-        counted
-        and second in v.TIMES
-        and tokens.before(i) in ("take", "takes", "took", "taken", "cost", "costs", "taking")
-    ):
-        return "object"
-    if (
-        first in v.DAYS
-        and (not second or second in v.TIMES or second in STOPS)
-        and tokens.before(i) not in v.PREPOSITIONS | v.KEPT_DAYS
-    ):
-        return "object"
     skipped = adverbs(after)
     goes_on = at(after, skipped)
     if skipped and _relative(tokens, i) and (goes_on in v.FINITE or is_past(goes_on)) and ends(after[skipped + 1 :]):
         return "object"
-    return "object" if skipped and ends(after[skipped:]) and first not in ("best", "half") else None
+    noun = first in ("best", "half", "home", "back")
+    return "object" if skipped and ends(after[skipped:]) and not noun else None
 
 
 def _finite(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
@@ -268,5 +263,5 @@ def _fronted(tokens: Tokens, i: int) -> bool:
 
 RULES: tuple[Callable[[Tokens, int, Sequence[str]], Role | None], ...] = (
     _nothing_after, _an_article_before, _coordinated, _hyphenated, _function_word, infinitive, gerund, complement,
-    _adverbs, _finite, second_object,
+    _direction, _time, _adverbs, _finite, second_object,
 )  # fmt: skip

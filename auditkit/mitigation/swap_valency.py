@@ -184,7 +184,6 @@ ROLES = _words("""
     treasurer governor winner ambassador minister chancellor empress emperor partner ceo dean valedictorian editor
     professor princess prince executor heir heiress guardian secretary prisoner hostage captive company sheriff
     """)
-ADVERBIAL = _words("home back")
 TIMES = _words("""
     second minute minutes seconds hour hours day days week weeks weekend month months year years decade decades night
     nights time times summer winter spring autumn morning afternoon evening monday tuesday wednesday thursday friday
@@ -302,3 +301,5 @@ DUES = _words("rent money salary wages taxes dues fees fines debts")
 """Owed, they can be hers to pay or to get."""
 COMPARED = _words("greater better higher bigger larger longer further")
 HELPS = _words("help helps helped helping let lets letting make makes made making have has had having")
+TAKING = _words("take takes took taken taking cost costs")
+WEARING = _words("wear wears wore worn wearing")

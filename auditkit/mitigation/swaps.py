@@ -212,7 +212,7 @@ def _as_it_was(sentence: str, changes: Iterable[Change]) -> re.Pattern[str]:
 
 
 def _ruled_pronoun(tokens: Tokens, i: int) -> Change | Unsure:
-    """As in "her" and "his": by the words around."""
+    """What becomes of "her" or "his", by the words around."""
     word, low = tokens.words[i], tokens.low[i]
     role = her_role(tokens, i) if low == "her" else his_role(tokens, i)
     if role == "unsure":
