@@ -78,7 +78,7 @@ def training_texts(test: str, rng: np.random.Generator) -> list[str]:
         pool = [line.strip() for line, _ in zip(lines, range(POOL), strict=False)]
     known = letters(test)
     pool = [s for s in pool if 6 <= len(s.split()) <= 22 and letters(s) not in known]
-    named = {text for text, _ in counterfactual_pairs(pool, ("gender",))}
+    named = {text for text, _ in counterfactual_pairs(pool, ("gender",))[0]}
     parts = [[s for s in pool if (s in named) == side] for side in (True, False)]
     return [part[i] for part in parts for i in rng.permutation(len(part))[:TEXTS].tolist()]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -190,6 +190,20 @@ def _text(value: Any) -> str:
     return {"True": "1", "False": "0"}.get(str(value), str(value))
 
 
+def group_texts(values: Iterable[Any]) -> Texts:
+    """(n,) what says who people are, as texts: as `_text` writes them, and `MISSING` for None, NaN and NA."""
+    import pandas as pd
+
+    given = list(values)
+    missing = pd.isna(np.array([None if v is pd.NA else v for v in given], dtype=object))
+    return np.array([MISSING if none else _text(v) for v, none in zip(given, missing, strict=True)], dtype=object)
+
+
+def is_unknown(groups: Texts) -> Bools:
+    """(n,) whose group, perhaps of crossed attributes ("F+(missing)"), is not known."""
+    return np.array([MISSING in str(group).split("+") for group in groups], dtype=bool)
+
+
 def _complete(table: pd.DataFrame, name: str) -> Texts:
     """The values of a column that everybody must have."""
     texts, missing = _texts(_column(table, name))
@@ -253,8 +267,7 @@ def _score(table: pd.DataFrame) -> Floats | None:
 def _attribute(table: pd.DataFrame, name: str, as_written: bool) -> Texts:
     if name not in table:
         raise UnknownName("column", name, map(str, table.columns))
-    texts, missing = _texts(table[name])
-    texts[missing] = MISSING
+    texts = group_texts(table[name])
     values = set(texts)
     if len(values) > MAX_VALUES:
         raise DataError(f"sensitive column {name!r} has {len(values)} values; cut it into at most {MAX_VALUES} groups")

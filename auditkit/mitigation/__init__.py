@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from auditkit.mitigation.reductions import ExponentiatedGradientReduction
     from auditkit.mitigation.registry import METHODS, mitigation
     from auditkit.mitigation.regularizer import FairnessRegularizer
+    from auditkit.mitigation.reject_option import RejectOption
     from auditkit.mitigation.reweighing import Reweighing
     from auditkit.mitigation.sentence_debias import DebiasedEncoder, SentenceDebias
     from auditkit.mitigation.swaps import Swapper
@@ -47,6 +48,7 @@ _HOMES = {
     ".reductions": ("ExponentiatedGradientReduction",),
     ".registry": ("METHODS", "mitigation"),
     ".regularizer": ("FairnessRegularizer",),
+    ".reject_option": ("RejectOption",),
     ".reweighing": ("Reweighing",),
     ".sentence_debias": ("DebiasedEncoder", "SentenceDebias"),
     ".swaps": ("Swapper",),
@@ -75,6 +77,7 @@ __all__ = [
     "LogisticBaseline",
     "Mitigation",
     "PrivateClassifier",
+    "RejectOption",
     "Reweighing",
     "SentenceDebias",
     "Split",

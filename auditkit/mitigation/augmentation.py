@@ -25,7 +25,7 @@ class Swaps(Protocol):
     """Rewrites a text as if it were about somebody of another group; see `auditkit.mitigation.swaps`."""
 
     def swap(self, text: str) -> Any:
-        """The rewritten text as the attribute `text`."""
+        """The rewritten text as the attribute `text`, and as `left` what of it was left as it is, unsure."""
         ...
 
 
@@ -53,31 +53,34 @@ class CounterfactualAugmentation:
                 the encoder's embeddings.
         """
         check_train(train, sensitive)
-        twins = swapped_texts(train, self.swapper)
+        twins, unsure = swapped_texts(train, self.swapper)
         changed = np.array([a != b for a, b in zip(train.texts or (), twins, strict=True)])
         check_encoder(train, self.encoder)
         embedded = np.asarray(self.encoder.embed([t for t, c in zip(twins, changed, strict=True) if c]), np.float64)
         features = np.concatenate([train.features, embedded])
         label = np.concatenate([train.label, train.label[changed]])
         weight = np.concatenate([np.where(changed, 0.5, 1.0), np.full(len(embedded), 0.5)])
-        return ClassifierDecider(fit_logistic(features, label, weight))
+        counts = None if train.weights is None else np.concatenate([train.weights, train.weights[changed]])
+        about = {"texts_swapped": int(changed.sum()), "texts_left_unsure": unsure}
+        return ClassifierDecider(fit_logistic(features, label, weight, counts=counts), about)
 
 
-def swapped_texts(people: Split, swapper: Swaps) -> tuple[str, ...]:
-    """Everybody's text with the group's words exchanged.
+def swapped_texts(people: Split, swapper: Swaps) -> tuple[tuple[str, ...], int]:
+    """Everybody's text with the group's words exchanged; and how many stay whole, since the swap of a part is unsure.
 
     Raises:
         DataError: there are no texts, or none that the swap changes.
     """
     if people.texts is None:
         raise DataError("these people are columns of numbers; expected a text of each (a task with features='text')")
-    twins = tuple(str(swapper.swap(text).text) for text in people.texts)
+    swapped = [swapper.swap(text) for text in people.texts]
+    twins = tuple(text if s.left else str(s.text) for text, s in zip(people.texts, swapped, strict=True))
     if twins == people.texts:
         raise DataError(
             f"none of {len(twins)} texts is changed by the swap, so nobody has a counterfactual: expected texts that "
             "say the sensitive attribute, and a swapper of its kind"
         )
-    return twins
+    return twins, sum(bool(s.left) for s in swapped)
 
 
 def embedded_twins(people: Split, encoder: EmbedsText, swapper: Swaps) -> Floats:
@@ -86,7 +89,7 @@ def embedded_twins(people: Split, encoder: EmbedsText, swapper: Swaps) -> Floats
     Raises:
         DataError: as `swapped_texts` and `check_encoder`.
     """
-    twins = swapped_texts(people, swapper)
+    twins, _ = swapped_texts(people, swapper)
     check_encoder(people, encoder)
     return np.asarray(encoder.embed(twins), dtype=np.float64)
 

@@ -7,13 +7,14 @@ gradient boosting      the usual choice for tables (Friedman 2001), to show what
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from auditkit import extras
 from auditkit.errors import DataError
+from auditkit.fairness.people import Ints, is_unknown
 from auditkit.mitigation.task import Bools, Floats, Split, Texts
 
 Stage = Literal["none", "before", "during", "after"]
@@ -27,9 +28,11 @@ class ClassifierDecider:
 
     Attributes:
         classifier: of labels False and True, with `predict_proba`; reads the features of a `Split`.
+        about: what a report should say of how it was made.
     """
 
     classifier: Any
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     def scores(self, people: Split) -> Floats:
         """(n,) probability of the favourable outcome.
@@ -55,7 +58,7 @@ class LogisticBaseline:
     def fit(self, train: Split, *, sensitive: str, rng: np.random.Generator) -> ClassifierDecider:
         """Learn from `train`; the groups are checked and not used."""
         check_train(train, sensitive)
-        return ClassifierDecider(fit_logistic(train.features, train.label))
+        return ClassifierDecider(fit_logistic(train.features, train.label, counts=train.weights))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,17 +79,25 @@ class GradientBoosting:
 
         check_train(train, sensitive)
         model = HistGradientBoostingClassifier(random_state=int(rng.integers(2**31)))
-        return ClassifierDecider(model.fit(train.features, train.label))
+        return ClassifierDecider(model.fit(train.features, train.label, sample_weight=train.weights))
 
 
 @extras.explained()
-def fit_logistic(features: Floats, label: Bools | Texts, weight: Floats | None = None, **options: Any) -> Any:
+def fit_logistic(
+    features: Floats,
+    label: Bools | Texts,
+    weight: Floats | None = None,
+    *,
+    counts: Floats | None = None,
+    **options: Any,
+) -> Any:
     """Logistic regression after standardising the features.
 
     Args:
         features: (n, d).
         label: (n,) what to predict; of several classes too.
-        weight: (n,) how much each person counts; None for all alike.
+        weight: (n,) how much each person counts in the regression; None for all alike.
+        counts: (n,) how many people each one stands for, there and in standardising; None for one each.
         options: of `sklearn.linear_model.LogisticRegression`.
     """
     from sklearn.linear_model import LogisticRegression
@@ -94,7 +105,8 @@ def fit_logistic(features: Floats, label: Bools | Texts, weight: Floats | None =
     from sklearn.preprocessing import StandardScaler
 
     model = make_pipeline(StandardScaler(), LogisticRegression(**{"max_iter": MAX_ITERATIONS, **options}))
-    return model.fit(features, label, logisticregression__sample_weight=weight)
+    both = weight if counts is None else counts if weight is None else weight * counts
+    return model.fit(features, label, logisticregression__sample_weight=both, standardscaler__sample_weight=counts)
 
 
 def favourable(classifier: Any, features: Floats) -> Floats:
@@ -104,6 +116,8 @@ def favourable(classifier: Any, features: Floats) -> Floats:
 
 def check_train(train: Split, sensitive: str) -> Texts:
     """Each person's group, after checking that there is something to learn and to compare.
+
+    Who has no known group ("(missing)") is learned from where groups make no difference, and is no group.
 
     Args:
         train: the people.
@@ -119,7 +133,7 @@ def check_train(train: Split, sensitive: str) -> Texts:
         outcome = "favourable" if train.label.any() else "unfavourable"
         raise DataError(f"all {len(train)} outcomes are {outcome}; expected people with either outcome to learn from")
     groups = train.groups(sensitive)
-    for group in sorted(set(groups)):
+    for group in sorted(set(groups[~is_unknown(groups)])):
         outcomes = train.label[groups == group]
         if outcomes.all() or not outcomes.any():
             missing = "an unfavourable" if outcomes.any() else "a favourable"
@@ -151,6 +165,8 @@ def known_features(people: Split, expected: int) -> Floats:
 def hold_out(train: Split, groups: Texts, share: float, rng: np.random.Generator) -> tuple[Split, Split]:
     """Two parts of `train`; each outcome of each group is divided in the same proportion.
 
+    Whoever's group is not known stays in the first part: nothing is judged by them.
+
     Args:
         train: the people.
         groups: (n,) their groups.
@@ -161,7 +177,7 @@ def hold_out(train: Split, groups: Texts, share: float, rng: np.random.Generator
         DataError: a group has only one person with an outcome, who cannot be in both parts.
     """
     held = np.zeros(len(train), dtype=bool)
-    for group in sorted(set(groups)):
+    for group in sorted(set(groups[~is_unknown(groups)])):
         for outcome in (False, True):
             members = np.flatnonzero((groups == group) & (train.label == outcome))
             if len(members) < 2:
@@ -178,4 +194,29 @@ def take(people: Split, chosen: Bools) -> Split:
     """Those of the people for whom `chosen` is true."""
     sensitive: Mapping[str, Texts] = {name: values[chosen] for name, values in people.sensitive.items()}
     texts = None if people.texts is None else tuple(t for t, c in zip(people.texts, chosen, strict=True) if c)
-    return Split(people.features[chosen], people.label[chosen], sensitive, texts, people.ids[chosen])
+    weights = None if people.weights is None else people.weights[chosen]
+    return Split(people.features[chosen], people.label[chosen], sensitive, texts, people.ids[chosen], weights)
+
+
+def known(train: Split, groups: Texts) -> tuple[Split, Texts]:
+    """Those of the people whose group is known, and their groups."""
+    chosen = ~is_unknown(groups)
+    return (train, groups) if chosen.all() else (take(train, chosen), groups[chosen])
+
+
+def refuse_weights(method: str, train: Split) -> None:
+    """DataError where people have weights that this method would not count."""
+    if train.weights is not None:
+        raise DataError(f"{method} does not count weights; leave them out, or give each person as often as they count")
+
+
+def repeated(weights: Floats | None, n: int, at_most: int) -> Ints:
+    """(m,) positions of n people, each as often as it counts, for a method that counts rows.
+
+    Whole weights are exact. Others are scaled to about `at_most` rows in all, each weight rounded, to one row at least.
+    """
+    if weights is None:
+        return np.arange(n)
+    whole = bool((weights == np.round(weights)).all()) and weights.sum() <= at_most
+    times = weights if whole else np.maximum(1, np.round(weights * at_most / weights.sum()))
+    return np.repeat(np.arange(n), times.astype(np.int64))

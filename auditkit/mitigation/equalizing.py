@@ -122,8 +122,8 @@ class EqualizedFineTuning(FineTuning):
     def fit(self, model: Any, texts: Sequence[str], *, rng: np.random.Generator) -> Any:
         """See `LanguageModelMitigation.fit`; the texts that name no group are the anchor."""
         twin = copy_for(self, model)
-        pairs = counterfactual_pairs(texts, self.kinds)
-        named = {text for pair in pairs for text in pair}
+        pairs, unsure = counterfactual_pairs(texts, self.kinds)
+        named = {text for pair in pairs for text in pair} | set(unsure)
         plain = [text for text in texts if text not in named]
         slots = _SlotLoss.of(twin, self.slots)
         paired, alone = _Teaching.of(model, twin, pairs), _Teaching.of(model, twin, [(text,) for text in plain])
@@ -139,7 +139,8 @@ class EqualizedFineTuning(FineTuning):
 
         done = self.train(twin, loss, rng=rng)
         weights = {"equality": self.equality, "consistency": self.consistency, "anchor": self.anchor}
-        record(twin, self, texts=len(texts), pairs=len(pairs), slots=len(self.slots), **weights, **done)
+        counts = {"texts": len(texts), "pairs": len(pairs), "left_unsure": len(unsure), "slots": len(self.slots)}
+        record(twin, self, **counts, **weights, **done)
         return twin
 
 

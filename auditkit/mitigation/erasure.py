@@ -13,14 +13,15 @@ All projections of this package have that shape, x less `left @ right @ (x - mea
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from auditkit import extras
 from auditkit.errors import DataError
-from auditkit.mitigation.baseline import MAX_ITERATIONS, ClassifierDecider, Stage, check_train, known_features
+from auditkit.mitigation.baseline import MAX_ITERATIONS, ClassifierDecider, Stage, check_train, known, known_features
 from auditkit.mitigation.task import Bools, Floats, Split, Texts
 
 SPREAD_TOLERANCE = 1e-12
@@ -83,12 +84,17 @@ class LeaceEraser(Projection):
     """The projection of LEACE, fitted to features and a concept."""
 
     @classmethod
-    def fit(cls, x: Floats, z: Floats) -> Self:
-        """Closed form of theorem 4.3.
+    def fit(cls, x: Floats, z: Floats, counts: Floats | None = None) -> Self:
+        """Closed form of theorem 4.3, with the covariance of the sample as it is, not shrunk towards a simpler one.
+
+        concept-erasure's fitter shrinks it by default. Either map erases exactly on the people that it is fitted to;
+        they differ in the direction along which features move, the more the fewer people there are for each feature
+        (docs/mitigation.md has figures).
 
         Args:
             x: (n, d) features; constant and collinear ones are welcome.
             z: (n,) or (n, k) the concept: groups as columns of 0 and 1 (`one_hot`), or numbers.
+            counts: (n,) how many people each row stands for; None for one each.
 
         Raises:
             DataError: not one row of z for each of x, or no rows.
@@ -96,11 +102,13 @@ class LeaceEraser(Projection):
         z = np.asarray(z, dtype=np.float64).reshape(len(z), -1)
         if len(x) != len(z) or len(x) < 2:
             raise DataError(f"{len(x)} rows of features and {len(z)} of the concept; expected as many, 2 or more")
-        mean, (scale, scaled) = x.mean(axis=0), _standardized(x)
-        white, spreads, axes = np.linalg.svd(scaled / np.sqrt(len(x)), full_matrices=False)
+        each = np.ones(len(x)) if counts is None else counts
+        share = np.sqrt(each / each.sum())[:, None]
+        mean, (scale, scaled) = np.average(x, axis=0, weights=each), _standardized(x, each)
+        white, spreads, axes = np.linalg.svd(scaled * share, full_matrices=False)
         kept = spreads > SPREAD_TOLERANCE * spreads.max(initial=0.0)
         white, spreads, axes = white[:, kept], spreads[kept], axes[kept].T
-        whitened = white.T @ _standardized(z)[1] / np.sqrt(len(x))  # (rank, k) correlations
+        whitened = white.T @ (_standardized(z, each)[1] * share)  # (rank, k) correlations
         u, correlations, _ = np.linalg.svd(whitened, full_matrices=False)
         u = u[:, correlations > RANK_TOLERANCE]
         return cls("LEACE", mean, scale[:, None] * (axes * spreads @ u), (axes / spreads @ u).T / scale)
@@ -118,10 +126,12 @@ class ProjectedDecider:
     Attributes:
         projection: applied to the features first.
         decider: decides by what is left.
+        about: what a report should say of how it was made.
     """
 
     projection: Projection
     decider: ClassifierDecider
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     def represent(self, people: Split) -> Floats:
         """(n, d) what the model is given to know of each: the features to look for traces of the groups in."""
@@ -151,34 +161,45 @@ class LEACE:
     source: ClassVar[str] = "Belrose et al. (2023), NeurIPS"
 
     def fit(self, train: Split, *, sensitive: str, rng: np.random.Generator) -> ProjectedDecider:
-        """Erase the groups from the features of `train`, then learn from them; nothing is drawn."""
-        eraser = LeaceEraser.fit(train.features, one_hot(check_train(train, sensitive)))
-        return projected_logistic(eraser, train)
+        """Erase the groups from the features of `train`, then learn from them; nothing is drawn.
+
+        What is erased is learned from those whose group is known.
+        """
+        people, groups = known(train, check_train(train, sensitive))
+        eraser = LeaceEraser.fit(people.features, one_hot(groups), people.weights)
+        return projected_logistic(
+            eraser, train, shrinkage="none: the sample's covariance, where concept-erasure shrinks"
+        )
 
 
 @extras.explained()
-def projected_logistic(projection: Projection, train: Split) -> ProjectedDecider:
+def projected_logistic(projection: Projection, train: Split, **about: Any) -> ProjectedDecider:
     """Logistic regression on projected features, in units of the standard deviations that they had before.
 
     Standardised anew, what little is left along an erased direction would count as much as everything else.
+
+    Args:
+        projection: of the features.
+        train: people to learn from, each as often as they count.
+        about: what a report should say of how it was made.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
 
-    scaler = StandardScaler().fit(train.features)
+    scaler = StandardScaler().fit(train.features, sample_weight=train.weights)
     left = scaler.transform(projection.apply(train.features))
-    model = LogisticRegression(max_iter=MAX_ITERATIONS).fit(left, train.label)
-    return ProjectedDecider(projection, ClassifierDecider(Pipeline([("scale", scaler), ("decide", model)])))
+    model = LogisticRegression(max_iter=MAX_ITERATIONS).fit(left, train.label, sample_weight=train.weights)
+    return ProjectedDecider(projection, ClassifierDecider(Pipeline([("scale", scaler), ("decide", model)])), about)
 
 
-def _standardized(x: Floats) -> tuple[Floats, Floats]:
+def _standardized(x: Floats, counts: Floats) -> tuple[Floats, Floats]:
     """Standard deviations (1 for a constant column) and the centred columns over them.
 
     LEACE does not depend on the scale of the columns; the rank of their covariance, computed in floating point, does.
     """
-    centred = x - x.mean(axis=0)
-    spread = centred.std(axis=0)
+    centred = x - np.average(x, axis=0, weights=counts)
+    spread = np.sqrt(np.average(centred**2, axis=0, weights=counts))
     constant = spread <= SPREAD_TOLERANCE * np.abs(x).max(axis=0)
     scale = np.where(constant, 1.0, spread)
     return scale, np.where(constant, 0.0, centred / scale)

@@ -128,7 +128,7 @@ class AugmentedFineTuning(FineTuning):
     def fit(self, model: Any, texts: Sequence[str], *, rng: np.random.Generator) -> Any:
         """See `LanguageModelMitigation.fit`."""
         twin = copy_for(self, model)
-        pairs = counterfactual_pairs(texts, self.kinds)
+        pairs, unsure = counterfactual_pairs(texts, self.kinds)
         objective = objective_for(twin, [text for pair in pairs for text in pair])
         half = self.batch_size // 2
 
@@ -138,7 +138,7 @@ class AugmentedFineTuning(FineTuning):
 
         twin.module.train()
         done = self.train(twin, loss, rng=rng)
-        record(twin, self, texts=len(texts), pairs=len(pairs), **done)
+        record(twin, self, texts=len(texts), pairs=len(pairs), left_unsure=len(unsure), **done)
         return twin
 
 

@@ -111,7 +111,7 @@ class HiddenStateProjection:
         twin = copy_for(self, model)
         stack = blocks(body(twin))
         chosen = self._layers(len(stack))
-        pairs = counterfactual_pairs(texts, self.kinds)
+        pairs, unsure = counterfactual_pairs(texts, self.kinds)
         some = rng.permutation(len(pairs))[: self.max_pairs].tolist()
         sides = _sides(twin, [pairs[i] for i in some])
         explained = []
@@ -124,7 +124,7 @@ class HiddenStateProjection:
             explained.append(share)
         record(
             twin, self, layers=chosen, directions=self.directions, strength=self.strength, pairs=len(sides) // 2,
-            explained=explained,
+            left_unsure=len(unsure), explained=explained,
         )  # fmt: skip
         return twin
 

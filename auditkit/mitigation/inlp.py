@@ -20,7 +20,7 @@ import numpy as np
 
 from auditkit import extras
 from auditkit.errors import DataError, InputError
-from auditkit.mitigation.baseline import MAX_ITERATIONS, Stage, check_train
+from auditkit.mitigation.baseline import MAX_ITERATIONS, Stage, check_train, known, refuse_weights
 from auditkit.mitigation.erasure import ProjectedDecider, Projection, projected_logistic
 from auditkit.mitigation.task import Bools, Floats, Split, Texts
 
@@ -68,10 +68,11 @@ class INLP:
 
         `rng` draws whom to hold out.
         """
-        groups = check_train(train, sensitive)
-        mean, spread = train.features.mean(axis=0), train.features.std(axis=0)
+        refuse_weights(self.name, train)
+        people, groups = known(train, check_train(train, sensitive))
+        mean, spread = people.features.mean(axis=0), people.features.std(axis=0)
         scale = np.where(spread > 0, spread, 1.0)
-        found = self.project((train.features - mean) / scale, groups, rng=rng)
+        found = self.project((people.features - mean) / scale, groups, rng=rng)
         # The same map in the units of the features; there it is oblique.
         return projected_logistic(
             replace(found, mean=mean, left=scale[:, None] * found.left, right=found.right / scale), train

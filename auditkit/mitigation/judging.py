@@ -17,6 +17,7 @@ from auditkit.fairness.paired import compare as paired
 from auditkit.fairness.people import Partition, cross
 from auditkit.measurement import Interval, Measurement
 from auditkit.mitigation import traces
+from auditkit.mitigation.baseline import known
 from auditkit.mitigation.task import Bools, Decider, Floats, Mitigation, Split, Task
 from auditkit.probes.base import ItemScore, generator
 
@@ -152,8 +153,8 @@ class Judged:
         """What a fresh model of this kind can tell of the groups; each is trained once."""
         if (kind, what) not in self._told:
             learn, judge = (
-                (traces.read(self.decider, people, what), people.groups(self.sensitive))
-                for people in (self.task.train, self.test)
+                (traces.read(self.decider, people, what), groups)
+                for people, groups in (known(p, p.groups(self.sensitive)) for p in (self.task.train, self.test))
             )
             self._told[kind, what] = traces.tell(learn, judge, kind, rng=self._rng("fresh models"))
         return self._told[kind, what]
@@ -225,7 +226,9 @@ class Judged:
     def _details(self) -> dict[str, Any]:
         about = {"mitigation": self.name, "stage": self.method.stage, "attribute": self.sensitive}
         needs_group = {"needs_group": True} if getattr(self.method, "needs_group", False) else {}
-        return about | needs_group | ({} if self.before else {"baseline": True})
+        return (
+            about | needs_group | dict(getattr(self.decider, "about", {})) | ({} if self.before else {"baseline": True})
+        )
 
 
 def _grown(change: Change, difference: Gap) -> dict[str, Any]:

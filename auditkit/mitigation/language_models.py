@@ -71,8 +71,8 @@ def record(twin: Any, method: LanguageModelMitigation, **done: Any) -> None:
     twin.mitigations = [*getattr(twin, "mitigations", []), {"method": method.name, "source": method.source, **done}]
 
 
-def counterfactual_pairs(texts: Sequence[str], kinds: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Each text that names a group, beside the same text about its counterpart.
+def counterfactual_pairs(texts: Sequence[str], kinds: tuple[str, ...]) -> tuple[list[tuple[str, str]], list[str]]:
+    """Each text that names a group, beside the same text about its counterpart; and the texts whose swap is unsure.
 
     Raises:
         DataError: a single text instead of a list, or no text names a group.
@@ -80,10 +80,15 @@ def counterfactual_pairs(texts: Sequence[str], kinds: tuple[str, ...]) -> list[t
     if isinstance(texts, str):
         raise DataError("a single text; expected a list of texts, since each of its characters would count as one")
     swapper = Swapper(kinds=kinds)
-    pairs = [(text, swapped.text) for text in texts if (swapped := swapper.swap(text)).changes]
+    both = [(text, swapper.swap(text)) for text in texts]
+    pairs = [(text, swapped.text) for text, swapped in both if swapped.changes and not swapped.left]
+    unsure = [text for text, swapped in both if swapped.left]
     if not pairs:
-        raise DataError(f"none of {len(texts)} texts names a group ({', '.join(kinds)}); nothing to learn from")
-    return pairs
+        raise DataError(
+            f"none of {len(texts)} texts names a group ({', '.join(kinds)}) whose swap is sure, {len(unsure)} name one "
+            "whose swap is not; nothing to learn from"
+        )
+    return pairs, unsure
 
 
 def shared_tokens(sides: Sequence[Tokens]) -> list[Ints]:

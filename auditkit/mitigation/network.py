@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from auditkit.errors import InputError
-from auditkit.mitigation.baseline import check_train, hold_out, known_features
+from auditkit.mitigation.baseline import check_train, hold_out, known, known_features, refuse_weights
 from auditkit.mitigation.task import Bools, Floats, Split
 from auditkit.models.weights import pick_device
 
@@ -171,9 +171,11 @@ def divide(
         twins: features of people had they been of another group.
 
     Raises:
-        DataError: fewer than two groups, a group without two people of either outcome, or features that are no numbers.
+        DataError: fewer than two groups, a group without two people of either outcome, features that are no numbers, or
+            weights, which a network does not count. Whoever's group is not known is left out.
     """
-    groups = check_train(train, sensitive)
+    refuse_weights("a network", train)
+    train, groups = known(train, check_train(train, sensitive))
     names = sorted(set(groups))
     kept, apart = hold_out(train, groups, training.held_out, rng)
     scale = Scale(kept.features, pick_device(training.device))

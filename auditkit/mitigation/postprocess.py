@@ -18,10 +18,12 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from auditkit import extras
-from auditkit.errors import DataError, InputError, UnknownName
-from auditkit.mitigation.baseline import LogisticBaseline, Stage, check_train, hold_out
+from auditkit.errors import DataError, InputError
+from auditkit.fairness.people import is_unknown
+from auditkit.mitigation.baseline import LogisticBaseline, Stage, check_train, hold_out, repeated
 from auditkit.mitigation.task import Bools, Decider, Floats, Mitigation, Split, Texts
 
+MOST_ROWS = 1_000_000
 ISOTONIC_FROM = 1000
 """Held-out people of a group from which isotonic regression beats Platt's two parameters (Niculescu-Mizil & Caruana
 2005)."""
@@ -52,12 +54,15 @@ class ThresholdDecider:
         return self.base.scores(people)
 
     def chances(self, people: Split) -> Floats:
-        """(n,) probability of a yes before the lottery: 0 or 1 for most.
+        """(n,) probability of a yes before the lottery: 0 or 1 for most, and for whoever's group is not known.
 
         Raises:
             DataError: somebody is of a group that the thresholds were not fitted to.
         """
-        return _by_group(people, self.sensitive, self.scores(people), {g: _chance(r) for g, r in self.rules.items()})
+        rules = {g: _chance(r) for g, r in self.rules.items()}
+        return by_group(
+            people, self.sensitive, self.scores(people), rules, otherwise=lambda s: (s >= 0.5).astype(float)
+        )
 
     def decide(self, people: Split) -> Bools:
         """(n,) the decision; the same for the same person each time."""
@@ -96,21 +101,23 @@ class GroupThresholds:
                 f"tolerance={self.tolerance} for {self.constraint}; expected a difference of selection rates from 0 to "
                 "1, and 0 for equalized odds"
             )
-        _check_share(self.held_out)
+        check_share(self.held_out)
 
     @extras.explained()
     def fit(self, train: Split, *, sensitive: str, rng: np.random.Generator) -> ThresholdDecider:
         """Learn the base model and then the thresholds; `rng` draws whom to hold out, and the seed of the lottery."""
         from fairlearn.postprocessing import ThresholdOptimizer
 
-        base, held, groups = _fit_base(self.base, train, sensitive, self.held_out, rng)
+        base, held, groups = fit_base(self.base, train, sensitive, self.held_out, rng)
         optimizer = ThresholdOptimizer(
             estimator=_scored(),
             constraints=self.constraint,
             tol=self.tolerance or None,
             predict_method="predict_proba",
         )
-        optimizer.fit(base.scores(held)[:, None], held.label.astype(int), sensitive_features=groups)
+        rows = repeated(held.weights, len(held), MOST_ROWS)  # fairlearn counts rows
+        scores, outcome = base.scores(held)[rows, None], held.label[rows].astype(int)
+        optimizer.fit(scores, outcome, sensitive_features=groups[rows])
         rules = dict(optimizer.interpolated_thresholder_.interpolation_dict)
         return ThresholdDecider(base, sensitive, rules, int(rng.integers(2**63)))
 
@@ -135,7 +142,7 @@ class CalibratedDecider:
         Raises:
             DataError: somebody is of a group that was not calibrated.
         """
-        return _by_group(people, self.sensitive, self.base.scores(people), self.corrections)
+        return by_group(people, self.sensitive, self.base.scores(people), self.corrections, otherwise=lambda s: s)
 
     def decide(self, people: Split) -> Bools:
         """(n,) whether the corrected score is at least one half."""
@@ -165,30 +172,36 @@ class GroupCalibration:
     base: Mitigation = field(default_factory=LogisticBaseline)
 
     def __post_init__(self) -> None:
-        _check_share(self.held_out)
+        check_share(self.held_out)
 
     def fit(self, train: Split, *, sensitive: str, rng: np.random.Generator) -> CalibratedDecider:
         """Learn the base model and then the corrections; `rng` draws whom to hold out."""
-        base, held, groups = _fit_base(self.base, train, sensitive, self.held_out, rng)
+        base, held, groups = fit_base(self.base, train, sensitive, self.held_out, rng)
         scores, corrections = base.scores(held), {}
         for group in sorted(set(groups)):
             members = groups == group
             fit = isotonic if members.sum() >= self.isotonic_from else platt
-            corrections[group] = fit(scores[members], held.label[members])
+            corrections[group] = fit(scores[members], held.label[members], held.counts[members])
         return CalibratedDecider(base, sensitive, corrections)
 
 
 @extras.explained()
-def isotonic(scores: Floats, label: Bools) -> Callable[[Floats], Floats]:
-    """The non-decreasing step function from scores to probabilities with the least squared error."""
+def isotonic(scores: Floats, label: Bools, counts: Floats | None = None) -> Callable[[Floats], Floats]:
+    """The non-decreasing step function from scores to probabilities with the least squared error.
+
+    Args:
+        scores: (n,) of people.
+        label: (n,) whether their outcome is the favourable one.
+        counts: (n,) how many people each stands for; None for one each.
+    """
     from sklearn.isotonic import IsotonicRegression
 
-    model = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(scores, label)
+    model = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(scores, label, sample_weight=counts)
     return lambda s: np.asarray(model.predict(s), dtype=np.float64)
 
 
 @extras.explained()
-def platt(scores: Floats, label: Bools) -> Callable[[Floats], Floats]:
+def platt(scores: Floats, label: Bools, counts: Floats | None = None) -> Callable[[Floats], Floats]:
     """A logistic regression of the outcome on the log-odds of the score, towards Platt's smoothed targets.
 
     The targets (n1 + 1) / (n1 + 2) and 1 / (n0 + 2) in place of 1 and 0 keep it finite where the scores separate the
@@ -196,11 +209,12 @@ def platt(scores: Floats, label: Bools) -> Callable[[Floats], Floats]:
     """
     from sklearn.linear_model import LogisticRegression
 
-    positives, negatives = int(label.sum()), int((~label).sum())
+    each = np.ones(len(label)) if counts is None else counts
+    positives, negatives = each[label].sum(), each[~label].sum()
     target = np.where(label, (positives + 1) / (positives + 2), 1 / (negatives + 2))
     odds, outcome = np.tile(_log_odds(scores), (2, 1)), np.repeat([True, False], len(label))
     model = LogisticRegression(C=np.inf, max_iter=1000, tol=1e-9)
-    model.fit(odds, outcome, sample_weight=np.concatenate([target, 1 - target]))
+    model.fit(odds, outcome, sample_weight=np.concatenate([each * target, each * (1 - target)]))
     return lambda s: np.asarray(model.predict_proba(_log_odds(s))[:, 1], dtype=np.float64)
 
 
@@ -238,32 +252,35 @@ def _chance(rule: Any) -> Callable[[Floats], Floats]:
     return chance
 
 
-def _by_group(people: Split, sensitive: str, scores: Floats, maps: Mapping[str, Callable[[Floats], Floats]]) -> Floats:
-    groups = _groups(people, sensitive)
-    unknown = sorted(set(groups) - set(maps))
+def by_group(
+    people: Split,
+    sensitive: str,
+    scores: Floats,
+    maps: Mapping[str, Callable[[Floats], Floats]],
+    *,
+    otherwise: Callable[[Floats], Floats],
+) -> Floats:
+    """(n,) each person's score, mapped as their group's are; where the group is not known ("(missing)"), `otherwise`.
+
+    Raises:
+        DataError: somebody is of a group that has no map.
+    """
+    groups = people.values(sensitive)
+    nobody = is_unknown(groups)
+    unknown = sorted(set(groups[~nobody]) - set(maps))
     if unknown:
         raise DataError(
             f"{sensitive}: {(groups == unknown[0]).sum()} people of group {unknown[0]!r}, which nobody learned from "
             f"belongs to; expected {', '.join(sorted(maps))}; learn from people of every group"
         )
-    out = np.empty(len(people))
-    for group in set(groups):
+    out = np.array(otherwise(scores), dtype=np.float64)
+    for group in set(groups[~nobody]):
         members = groups == group
         out[members] = maps[group](scores[members])
     return out
 
 
-def _groups(people: Split, sensitive: str) -> Texts:
-    """As `Split.groups`, but of any people: to decide about a single person takes no second group."""
-    names = sensitive.split("+")
-    for name in names:
-        if name not in people.sensitive:
-            raise UnknownName("sensitive column", name, people.sensitive)
-    values = [people.sensitive[name] for name in names]
-    return np.array(["+".join(map(str, v)) for v in zip(*values, strict=True)], dtype=object)
-
-
-def _fit_base(
+def fit_base(
     base: Mitigation, train: Split, sensitive: str, share: float, rng: np.random.Generator
 ) -> tuple[Decider, Split, Texts]:
     """The base model of one part of the people; the other part, and its groups."""
@@ -271,7 +288,8 @@ def _fit_base(
     return base.fit(learn, sensitive=sensitive, rng=rng), held, held.groups(sensitive)
 
 
-def _check_share(held_out: float) -> None:
+def check_share(held_out: float) -> None:
+    """InputError where it is no share."""
     if not 0 < held_out < 1:
         raise InputError(f"held_out={held_out}; expected a share of the people between 0 and 1")
 

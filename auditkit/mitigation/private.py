@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from auditkit.errors import DataError, InputError
 from auditkit.fairness.groups import Gap
 from auditkit.measurement import Interval
-from auditkit.mitigation.baseline import check_train, known_features
+from auditkit.mitigation.baseline import check_train, known_features, refuse_weights
 from auditkit.mitigation.network import network
 from auditkit.mitigation.task import Bools, Floats, Split, Task
 from auditkit.models.weights import pick_device
@@ -115,6 +115,7 @@ class PrivateClassifier:
             PrivacySettingError: too few people for a batch or for delta, or an epsilon out of reach.
         """
         check_train(train, sensitive)
+        refuse_weights(self.name, train)
         _refuse_large(train.features)
         seed, device = int(rng.integers(2**31)), pick_device(self.device)
         with torch.random.fork_rng():

@@ -16,10 +16,11 @@ import numpy as np
 
 from auditkit import extras
 from auditkit.errors import InputError
-from auditkit.mitigation.baseline import MAX_ITERATIONS, Stage, check_train, known_features
+from auditkit.mitigation.baseline import MAX_ITERATIONS, Stage, check_train, known, known_features, repeated
 from auditkit.mitigation.postprocess import person_draws
 from auditkit.mitigation.task import Bools, Floats, Split, Texts
 
+MOST_ROWS = 200_000
 CONSTRAINTS = {"demographic_parity": "DemographicParity", "equalized_odds": "EqualizedOdds"}
 
 
@@ -92,12 +93,17 @@ class ExponentiatedGradientReduction:
 
     @extras.explained()
     def fit(self, train: Split, *, sensitive: str, rng: np.random.Generator) -> LotteryDecider:
-        """Learn from `train`; `rng` draws the seed of the lottery, and nothing else is drawn."""
+        """Learn from `train`; `rng` draws the seed of the lottery, and nothing else is drawn.
+
+        Whoever's group is not known is not learned from. fairlearn counts rows, so that whole weights are exact and
+        others rounded (see `repeated`).
+        """
         from sklearn.preprocessing import StandardScaler
 
-        groups = check_train(train, sensitive)
-        scaler = StandardScaler().fit(train.features)
-        found = self._reduce(scaler.transform(train.features), train.label, groups)
+        train, groups = known(train, check_train(train, sensitive))
+        rows = repeated(train.weights, len(train), max(len(train), MOST_ROWS))
+        scaler = StandardScaler().fit(train.features[rows])
+        found = self._reduce(scaler.transform(train.features[rows]), train.label[rows], groups[rows])
         weights = found.weights_.sort_index()
         drawn = weights[weights > 0]
         classifiers = tuple(found.predictors_[i] for i in drawn.index)

@@ -23,6 +23,7 @@ METHODS = {
     "regularizer": "auditkit.mitigation.regularizer:FairnessRegularizer",
     "reduction": "auditkit.mitigation.reductions:ExponentiatedGradientReduction",
     "thresholds": "auditkit.mitigation.postprocess:GroupThresholds",
+    "reject_option": "auditkit.mitigation.reject_option:RejectOption",
     "calibration": "auditkit.mitigation.postprocess:GroupCalibration",
 }
 """Those that need nothing but people; others (augmentation of texts, private training) are given as objects."""

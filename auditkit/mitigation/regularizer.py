@@ -23,7 +23,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from auditkit.errors import DataError, InputError, UnknownName
 from auditkit.mitigation.augmentation import Swaps, embedded_twins
-from auditkit.mitigation.baseline import check_train
+from auditkit.mitigation.baseline import check_train, known
 from auditkit.mitigation.network import NetworkDecider, People, Rows, Training, Twins, divide, network, train
 from auditkit.mitigation.strength import BUDGET, check_search, rate_gap, search
 from auditkit.mitigation.task import Floats, Split
@@ -145,7 +145,7 @@ def other_group(train: Split, sensitive: str, rng: np.random.Generator) -> Twins
     Raises:
         DataError: no column says the group.
     """
-    groups = train.groups(sensitive)
+    train, groups = known(train, train.groups(sensitive))
     names = sorted(set(groups))
     members = [train.features[groups == name] for name in names]
     says = np.all([np.ptp(m, axis=0) == 0 for m in members], axis=0)

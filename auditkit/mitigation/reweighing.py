@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from auditkit.fairness.people import is_unknown
 from auditkit.mitigation.baseline import ClassifierDecider, Stage, check_train, fit_logistic
 from auditkit.mitigation.task import Bools, Floats, Split, Texts
 
@@ -26,20 +27,24 @@ class Reweighing:
     def fit(self, train: Split, *, sensitive: str, rng: np.random.Generator) -> ClassifierDecider:
         """Learn from `train`, weighted; nothing is drawn."""
         groups = check_train(train, sensitive)
-        weights = reweighing_weights(groups, train.label)
-        return ClassifierDecider(fit_logistic(train.features, train.label, weights))
+        weights = reweighing_weights(groups, train.label, train.counts)
+        return ClassifierDecider(fit_logistic(train.features, train.label, weights, counts=train.weights))
 
 
-def reweighing_weights(groups: Texts, label: Bools) -> Floats:
-    """(n,) weight of each person; they sum to n, over all people and within every group and every outcome.
+def reweighing_weights(groups: Texts, label: Bools, counts: Floats | None = None) -> Floats:
+    """(n,) weight of each person; times the counts they sum to the people of every group, every outcome, and all.
 
     Args:
-        groups: (n,) each person's group; every group has people of both outcomes.
+        groups: (n,) each person's group; every group has people of both outcomes. Who has no known one gets 1.
         label: (n,) whether the outcome is the favourable one.
+        counts: (n,) how many people each one stands for; None for one each.
     """
-    _, group, in_group = np.unique(groups.astype(str), return_inverse=True, return_counts=True)
-    outcome = label.astype(int)
-    with_outcome = np.bincount(outcome, minlength=2)
-    cells = np.bincount(2 * group + outcome, minlength=2 * len(in_group))
-    expected = in_group[group] * with_outcome[outcome] / len(label)
-    return np.asarray(expected / cells[2 * group + outcome], dtype=np.float64)
+    known, weights = ~is_unknown(groups), np.ones(len(groups))
+    each = np.ones(len(groups)) if counts is None else counts
+    _, group = np.unique(groups[known].astype(str), return_inverse=True)
+    outcome, each = label[known].astype(int), each[known]
+    in_group, with_outcome = np.bincount(group, each), np.bincount(outcome, each, minlength=2)
+    cells = np.bincount(2 * group + outcome, each, minlength=2 * len(in_group))
+    expected = in_group[group] * with_outcome[outcome] / each.sum()
+    weights[known] = expected / cells[2 * group + outcome]
+    return weights

@@ -170,7 +170,7 @@ class SentenceDebias:
 
 
 def swapped_pairs(train: Split, at_most: int, rng: np.random.Generator) -> list[tuple[str, str]]:
-    """Texts of people and the same with gendered words swapped; those without such words are left out.
+    """Texts of people and the same with gendered words swapped; those without, or whose swap is unsure, are left out.
 
     Raises:
         DataError: people without texts, or none with a gendered word.
@@ -181,8 +181,8 @@ def swapped_pairs(train: Split, at_most: int, rng: np.random.Generator) -> list[
         raise DataError("people without texts; give pairs of texts, or make the task with features='text'")
     swapper = Swapper(kinds=("gender",))
     chosen = [train.texts[i] for i in np.sort(rng.permutation(len(train))[:at_most])]
-    pairs = [(text, swapper.swap(text).text) for text in chosen]
-    pairs = [pair for pair in pairs if pair[0] != pair[1]]
+    swapped = [(text, swapper.swap(text)) for text in chosen]
+    pairs = [(text, twin.text) for text, twin in swapped if twin.changes and not twin.left]
     if not pairs:
         raise DataError(f"no gendered word in the texts of {len(chosen)} people; give pairs of texts that differ")
     return pairs

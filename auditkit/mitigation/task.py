@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from auditkit.errors import DataError, UnknownName
+from auditkit.fairness.people import group_texts, is_unknown
 from auditkit.fairness.yes_no import yes_no
 
 if TYPE_CHECKING:
@@ -34,12 +35,13 @@ class Split:
     Attributes:
         features: (n, d) what a model may know of each: columns of a table, or an embedding of a text.
         label: (n,) whether the true outcome is the favourable one; 0/1 in any type is read as that.
-        sensitive: each attribute's (n,) values as texts.
+        sensitive: each attribute's (n,) values as texts; None, NaN and NA become "(missing)", as in an audit.
         texts: (n,) each person described in words; None where there are only numbers.
         ids: (n,) who they are.
+        weights: (n,) how many people each one stands for when learned from, as in a survey; None for one each.
 
     Raises:
-        DataError: a label is neither true nor false.
+        DataError: a label is neither true nor false, or a weight is no number above 0.
     """
 
     features: Floats
@@ -47,9 +49,14 @@ class Split:
     sensitive: Mapping[str, Texts]
     texts: tuple[str, ...] | None
     ids: Texts
+    weights: Floats | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "label", yes_no(self.label, "label"))
+        known = {name: group_texts(values) for name, values in self.sensitive.items()}
+        object.__setattr__(self, "sensitive", known)
+        if self.weights is not None:
+            object.__setattr__(self, "weights", _checked_weights(self.weights, len(self.label)))
 
     def __len__(self) -> int:
         return len(self.label)
@@ -59,16 +66,34 @@ class Split:
 
         Raises:
             UnknownName: no such attribute.
-            DataError: everybody has the same value, so that there is nothing to compare.
+            DataError: all whose value is known have the same, so that there is nothing to compare.
+        """
+        crossed = self.values(attribute)
+        known = crossed[~is_unknown(crossed)]
+        if len(set(known)) < 2:
+            of = f"all {len(known)} people" if len(known) == len(self) else f"the {len(known)} people of a known group"
+            raise DataError(
+                f"{attribute}: {of} are {str(known[0]) if len(known) else ''!r}; expected two groups or more"
+            )
+        return crossed
+
+    def values(self, attribute: str) -> Texts:
+        """As `groups`, of however many: to decide about a single person takes no second group.
+
+        Raises:
+            UnknownName: no such attribute.
         """
         names = attribute.split("+")
         for name in names:
             if name not in self.sensitive:
                 raise UnknownName("sensitive column", name, self.sensitive)
-        crossed = np.array(["+".join(map(str, v)) for v in zip(*(self.sensitive[n] for n in names), strict=True)])
-        if len(set(crossed)) < 2:
-            raise DataError(f"{attribute}: all {len(self)} people are {str(crossed[0])!r}; expected two groups or more")
-        return crossed.astype(object)
+        columns = [self.sensitive[name] for name in names]
+        return np.array(["+".join(map(str, v)) for v in zip(*columns, strict=True)], dtype=object)
+
+    @property
+    def counts(self) -> Floats:
+        """(n,) how many people each one stands for: the weights, or ones."""
+        return np.ones(len(self)) if self.weights is None else self.weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +102,13 @@ class Task:
 
     Attributes:
         name: as in a report: "adult, tabular".
-        train: people to learn from.
-        test: people to judge by.
+        train: people to learn from, perhaps with weights.
+        test: people to judge by; each counts once.
         columns: names of the features.
         source: where the data come from.
+
+    Raises:
+        DataError: the people to judge by have weights.
     """
 
     name: str
@@ -88,6 +116,20 @@ class Task:
     test: Split
     columns: tuple[str, ...]
     source: str
+
+    def __post_init__(self) -> None:
+        if self.test.weights is not None:
+            raise DataError(
+                "the people to judge by have weights, and whoever is judged counts once; expected weights of those to "
+                "learn from alone (test without weights)"
+            )
+
+
+def _checked_weights(weights: Floats, n: int) -> Floats:
+    given = np.asarray(weights, dtype=np.float64)
+    if given.shape != (n,) or not (np.isfinite(given) & (given > 0)).all():
+        raise DataError(f"weights of shape {given.shape}; expected {n} finite numbers above 0, one for each person")
+    return given
 
 
 class Decider(Protocol):

@@ -9,6 +9,8 @@ becomes "He is a ..."). For each kind of swap, over the texts that hold a word t
     counterfactual_flips/gender/flip_rate_women_to_men, .../flip_rate_men_to_women      by what the text was about
     counterfactual_flips/gender/attribution_share   of a classifier with weights: how much of the attribution of a
                                                     decision that changed lies on the exchanged words themselves
+    counterfactual_flips/gender/left_unsure         share of texts with a group word that were left out, since the swap
+                                                    of a sentence in them is unsure ("I saw her duck")
 
 A text is about the group that most of its exchanged words name ("She lives with her husband": women); where there are
 as many of both, it counts in the flip rate only. The exact McNemar test goes with the decision gap. 0 is a classifier
@@ -23,6 +25,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -31,9 +34,9 @@ import numpy as np
 from auditkit import stats
 from auditkit.errors import DataError, InputError, MissingCapability, UnknownName
 from auditkit.measurement import Measurement
-from auditkit.mitigation.swaps import GROUPS, Swapped, Swapper
+from auditkit.mitigation.swaps import GROUPS, Swapper
 from auditkit.models.predictions import read_table
-from auditkit.models.protocols import Classifies, Floats, HasModule
+from auditkit.models.protocols import Classifies, HasModule
 from auditkit.privacy.redaction import redact
 from auditkit.probes import flip_attribution
 from auditkit.probes.base import ItemScore, ProbeResult
@@ -46,43 +49,13 @@ from auditkit.probes.evidence import (
     undefined,
     with_data,
 )
+from auditkit.probes.flips import Flips, find_flips, refuse_constant
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SAME = 1e-9  # two probabilities that differ by less are one
-FEWEST_TEXTS = 5  # different ones; fewer may happen to look the same to a good classifier
+LEFT = "texts with a group word that were left out, since nobody can tell what a word of theirs becomes"
 METHOD = "decision on each text and on the same text with the group words exchanged"
-
-
-@dataclass(frozen=True, slots=True)
-class Flips:
-    """What became of the texts of one kind of swap.
-
-    Attributes:
-        kind: the kind of swap.
-        rows: (n,) which texts of the table hold a word to exchange.
-        texts: those texts.
-        swapped: their counterparts.
-        before: (n,) probability of the favourable label for the texts as they are, and
-        after: (n,) for their counterparts.
-        chosen: (n, 2) whether the favourable label was decided, before and after.
-        flipped: (n,) whether the decision changed, to whichever label.
-    """
-
-    kind: str
-    rows: list[int]
-    texts: list[str]
-    swapped: list[Swapped]
-    before: Floats
-    after: Floats
-    chosen: Floats
-    flipped: Floats
-
-    def about(self, first: bool) -> list[int]:
-        """Positions of the texts most of whose group words name the first, or the second, of the two groups."""
-        side = 1 if first else -1
-        return [i for i, s in enumerate(self.swapped) if side * sum(1 if c.first else -1 for c in s.changes) > 0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,23 +107,35 @@ class CounterfactualFlips:
         items: list[ItemScore] = []
         for kind in self.kinds:
             flips = find_flips(model, table["text"].tolist(), kind, column)
-            _refuse_constant(flips)
+            refuse_constant(flips)
             self._notice(model, flips, len(table))
-            if not flips.rows:
-                reason = f"none of the {len(table)} texts holds a word that the swap {kind!r} exchanges"
-                rate = f"{self.id}/{kind}/flip_rate"
-                measurements.append(undefined(rate, reason, unit="%", ideal=0.0, method=METHOD, source=self.source))
-                continue
-            nulls = self._null(model, table, flips, column, rng)
-            for scores in self._scores(flips, table):
-                measurements.append(self._measurement(scores, flips, nulls, model, rng))
-                items += scores
-            if self.explained and isinstance(model, HasModule):
-                explained = self._explain(model, flips, table, column, rng)
-                measurements += explained.measurements
-                items += explained.items
+            found = self._asked(model, flips, table, column, rng) if flips.rows else self._nothing(flips, len(table))
+            measurements += found.measurements
+            items += found.items
         sha256 = hashlib.sha256(Path(self.data).read_bytes()).hexdigest()
         return with_data(ProbeResult(adjust_p_values(measurements), items), sha256)
+
+    def _nothing(self, flips: Flips, n: int) -> ProbeResult:
+        reason = f"none of the {n} texts holds a word that the swap {flips.kind!r} surely exchanges"
+        reason += f" ({len(flips.unsure)} hold one whose swap is unsure)" if flips.unsure else ""
+        at = f"{self.id}/{flips.kind}/flip_rate"
+        return ProbeResult([undefined(at, reason, unit="%", ideal=0.0, method=METHOD, source=self.source)])
+
+    def _asked(
+        self, model: Any, flips: Flips, table: pd.DataFrame, column: int, rng: np.random.Generator
+    ) -> ProbeResult:
+        """The measurements of one kind of swap."""
+        nulls = self._null(model, table, flips, column, rng)
+        scores = self._scores(flips, table)
+        measurements = [self._measurement(s, flips, nulls, model, rng) for s in scores]
+        left = self._left(flips, table)
+        about: dict[str, Any] = {"unit": "%", "ideal": None, "method": LEFT, "source": self.source}
+        measurements.append(summarize(left, rng=rng, bounds=(0, 100), **about))
+        items = [*chain.from_iterable(scores), *left]
+        if self.explained and isinstance(model, HasModule):
+            explained = self._explain(model, flips, table, column, rng)
+            return ProbeResult([*measurements, *explained.measurements], [*items, *explained.items])
+        return ProbeResult(measurements, items)
 
     def _texts(self, model: Any, rng: np.random.Generator) -> pd.DataFrame:
         """At most `limit` rows of the table, with a text, an id and a cluster each."""
@@ -216,6 +201,13 @@ class CounterfactualFlips:
             if which
         ]
 
+    def _left(self, flips: Flips, table: pd.DataFrame) -> list[ItemScore]:
+        """100 for each text with a group word that was left out, 0 for each that was swapped."""
+        at = f"{self.id}/{flips.kind}/left_unsure"
+        share = dict.fromkeys(flips.unsure, 100.0) | dict.fromkeys(flips.rows, 0.0)
+        ids, clusters = table["id"].tolist(), table["cluster"].tolist()
+        return [ItemScore(at, ids[row], share[row], clusters[row]) for row in sorted(share)]
+
     def _measurement(
         self,
         scores: Sequence[ItemScore],
@@ -230,6 +222,7 @@ class CounterfactualFlips:
         if metric == "flip_rate":
             details["rule_decided"] = sum(s.ruled for s in flips.swapped)
             details["words"] = sum(len(s.changes) for s in flips.swapped)
+            details["left_unsure"] = len(flips.unsure)
             weights = model.describe()["weights_sha256"]
             details["validity"] = {"null": nulls[metric], "weights_sha256": weights}
             details["extremes"] = self._extremes(flips)
@@ -280,7 +273,9 @@ class CounterfactualFlips:
 
     def _notice(self, model: Any, flips: Flips, n: int) -> None:
         """Count the texts that nothing was done to, and the pronouns that a rule decided."""
-        if unchanged := n - len(flips.rows):
+        if flips.unsure:
+            model.notices[f"texts left out, since the swap of a sentence is unsure ({flips.kind})"] += len(flips.unsure)
+        if unchanged := n - len(flips.rows) - len(flips.unsure):
             model.notices[f"texts without a word to swap ({flips.kind})"] += unchanged
         if ruled := sum(s.ruled for s in flips.swapped):
             model.notices[f"pronouns (her, his) swapped by rule ({flips.kind})"] += ruled
@@ -289,41 +284,3 @@ class CounterfactualFlips:
 def _listed(words: Iterable[str]) -> str:
     """Each word once, in order."""
     return ", ".join(dict.fromkeys(words))
-
-
-def find_flips(model: Classifies, texts: Sequence[str], kind: str, column: int) -> Flips:
-    """Swap every text, and classify those that change both ways.
-
-    Args:
-        model: a text classifier.
-        texts: the texts.
-        kind: the kind of swap.
-        column: position of the favourable label.
-    """
-    swapper = Swapper((kind,))
-    swapped = [swapper.swap(text) for text in texts]
-    rows = [i for i, s in enumerate(swapped) if s.changes]
-    kept, originals = [swapped[i] for i in rows], [texts[i] for i in rows]
-    probabilities = model.classify([*originals, *(s.text for s in kept)]) if rows else np.zeros((0, len(model.labels)))
-    both = probabilities.reshape(2, len(rows), len(model.labels))
-    decided = both.argmax(axis=2)
-    return Flips(
-        kind=kind,
-        rows=rows,
-        texts=originals,
-        swapped=kept,
-        before=both[0, :, column],
-        after=both[1, :, column],
-        chosen=np.equal(decided.T, column).astype(np.float64),
-        flipped=(decided[0] != decided[1]).astype(np.float64),
-    )
-
-
-def _refuse_constant(flips: Flips) -> None:
-    """Raise MissingCapability for a classifier that says the same of all texts: it flips none, and knows nothing."""
-    told = np.concatenate([flips.before, flips.after])
-    if len(set(flips.texts)) >= FEWEST_TEXTS and np.ptp(told) < SAME:
-        raise MissingCapability(
-            f"the classifier gives each of {len(flips.texts)} texts the same probability, {told[0]:.4g}, and their "
-            "counterparts too; a decision that does not depend on the text says nothing about the group words in it"
-        )

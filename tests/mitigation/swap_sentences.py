@@ -65,7 +65,7 @@ The widow sold her house. | The widower sold his house.
 Her fiancée agreed. | His fiancé agreed.
 The actress forgot her lines. | The actor forgot his lines.
 The actresses' union met. | The actors' union met.
-A waitress brought her tea. | A waiter brought his tea.
+A waitress drank her tea. | A waiter drank his tea.
 The waitress brought her a tea. | The waiter brought him a tea.
 The queen spoke to her people. | The king spoke to his people.
 A king-size bed for the queen. | A king-size bed for the king.

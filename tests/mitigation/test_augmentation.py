@@ -38,7 +38,7 @@ def told(made_up):
 
 def flipped(decider, people, encoder, swapper):
     """The share of people about whom the decision turns when their text is swapped."""
-    twins = dataclasses.replace(people, features=encoder.embed(swapped_texts(people, swapper)))
+    twins = dataclasses.replace(people, features=encoder.embed(swapped_texts(people, swapper)[0]))
     return (decider.decide(people) != decider.decide(twins)).mean()
 
 
@@ -94,7 +94,7 @@ def test_people_it_cannot_learn_from(spoiled, told, rng):
 
 def test_logit_pairing_of_texts_uses_the_swapped_texts(told):
     people, encoder, swapper = told(1000)
-    swapped = dataclasses.replace(people, features=encoder.embed(swapped_texts(people, swapper)))
+    swapped = dataclasses.replace(people, features=encoder.embed(swapped_texts(people, swapper)[0]))
     options = {"penalty": PAIRING, "encoder": encoder, "swapper": swapper, "training": Training(hidden=(), epochs=12)}
     moved = []
     for strength in (0.0, 10.0):
@@ -103,3 +103,15 @@ def test_logit_pairing_of_texts_uses_the_swapped_texts(told):
         moved.append(np.abs(found.scores(people) - found.scores(swapped)).mean())
     assert moved[0] > 0.2
     assert moved[1] < 0.1 * moved[0]
+
+
+def test_who_is_described_in_words_that_can_be_read_in_two_ways_has_no_twin(told, rng):
+    people, encoder, swapper = told(200)
+    texts = tuple(f"I saw her duck. {t}" if i < 30 else t for i, t in enumerate(people.texts))
+    people = dataclasses.replace(people, texts=texts, features=np.asarray(encoder.embed(texts), dtype=np.float64))
+    twins, unsure = swapped_texts(people, swapper)
+    assert unsure == 30
+    assert twins[:30] == texts[:30]
+    assert all(twin != text for twin, text in zip(twins[30:], texts[30:], strict=True))
+    decider = CounterfactualAugmentation(encoder=encoder, swapper=swapper).fit(people, sensitive="group", rng=rng)
+    assert decider.about == {"texts_swapped": 170, "texts_left_unsure": 30}

@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 
 from auditkit.errors import InputError, UnknownName
 from auditkit.mitigation import swap_words as words
-from auditkit.mitigation.swaps import GROUPS, WORD, Swapper, Tokens, determines
+from auditkit.mitigation.swap_pronouns import her_role
+from auditkit.mitigation.swap_text import Tokens, sentences
+from auditkit.mitigation.swaps import GROUPS, ONE_WAY, Swapper
+from tests.mitigation.swap_hard_sentences import ASIDE, TUNED
 from tests.mitigation.swap_sentences import HARD, PAIRS, UNTOUCHED
 
 GENDER = Swapper()
@@ -51,13 +54,14 @@ def test_what_changed_is_said():
 
 NAMES = (*words.FIRST_NAMES, *words.NAME_GROUPS, *words.RELIGIONS, *words.NATIONALITIES)
 LISTED = {w.lower() for pair in (*words.NOUNS, *words.TITLES, *NAMES) for w in pair} | set(words.ONE_WAY)
-LISTED |= {"he", "she", "him", "her", "his", "hers", "himself", "herself"}
+LISTED |= {"sir", "madam", "dame", "he", "she", "him", "her", "his", "hers", "himself", "herself"}
 
 
 @given(st.text() | st.text(alphabet="aehimnrsw HEIMS'\u2019-.\n\t\u0301é\u200b\u017f\u212a"))
 def test_text_without_group_words_is_byte_identical(text):
     # Split by another rule than that of the swaps, so that the two check each other.
     assume(not LISTED & {w.lower() for w in re.split(r"[^A-Za-zé]+", text)})
+    assume(not re.search("ma['\u2019]am", text.lower()))
     assert ALL.swap(text).text.encode("utf-8", "surrogatepass") == text.encode("utf-8", "surrogatepass")
     assert ALL.swap(text).changes == ()
 
@@ -92,35 +96,138 @@ def test_other_kinds():
         Swapper(())
 
 
-def ruled(text, wanted=("his", "him")):
-    """(what is right, what the rule says) of each "his" and "him", as if "her" stood there."""
-    found = list(WORD.finditer(text))
-    tokens = Tokens.of(text, found)
-    for i, word in enumerate(tokens.words):
-        if word.lower() in wanted:
-            yield word.lower() == "his", determines(tokens.before(i), *tokens.after(i))
+HARD_LISTS = {"tuned": TUNED, "aside": ASIDE}
 
 
-def test_hard_cases_labelled_by_hand():
-    right = sum(swap(text).lower().split()[where(text)].strip(".") == ("his" if noun else "him") for text, noun in HARD)
-    print(f"her -> his/him: {right} of {len(HARD)} hard sentences")
-    assert right >= HARD_RIGHT
+def judged(text, expected):
+    """Whether the swap of a hard sentence is "right", "left" though it was not to be, or "wrong"."""
+    found = GENDER.swap(text)
+    soft, goal = expected.endswith(" ?"), expected.removesuffix(" ?")
+    assert not found.left or found.text == text
+    if goal == "?" or (soft and found.left):
+        return "right" if found.left else "wrong"
+    if found.text == (text if goal == "=" else goal):
+        return "left" if found.left else "right"
+    return "left" if found.left else "wrong"
 
 
-def where(text):
-    return [w.strip(".").lower() for w in text.split()].index("her")
+@pytest.mark.parametrize("which", HARD_LISTS)
+def test_hard_sentences(which):
+    sentences = HARD_LISTS[which]
+    verdicts = [judged(*pair) for pair in sentences]
+    counts = {v: verdicts.count(v) for v in ("right", "left", "wrong")}
+    print(which, counts, [s for s, v in zip(sentences, verdicts, strict=True) if v != "right"])
+    assert len(sentences) >= 150
+    assert counts["right"] >= 0.97 * len(sentences)
 
 
-HARD_RIGHT = 32
+def test_swapping_twice_gives_every_hard_sentence_back():
+    for text, _ in (*TUNED, *ASIDE):
+        once = GENDER.swap(text)
+        if not any(change.before.lower().replace("\u2019", "'") in ONE_WAY for change in once.changes):
+            assert swap(once.text) == text
+        for change in once.changes:
+            assert text[change.start : change.start + len(change.before)] == change.before
+
+
+def test_hard_pronouns_labelled_by_hand():
+    verdicts = []
+    for text, noun in HARD:
+        found, at = GENDER.swap(text), [w.strip(".").lower() for w in text.split()].index("her")
+        word = found.text.lower().split()[at].strip(".")
+        verdicts.append("left" if found.left else word == ("his" if noun else "him"))
+    print(f"her -> his/him: {verdicts.count(True)} of {len(HARD)} right, {verdicts.count('left')} left")
+    assert verdicts.count(False) == 0
+    assert verdicts.count(True) >= HARD_RIGHT
+
+
+def test_a_sentence_that_nobody_can_swap_is_left_whole_and_counted():
+    text = "She is here. I saw her duck, and he laughed. He left."
+    found = GENDER.swap(text)
+    assert found.text == "He is here. I saw her duck, and he laughed. She left."
+    (left,) = found.left
+    assert (text[left.start : left.end], left.word) == ("I saw her duck, and he laughed. ", "her")
+    assert "two ways" in left.why
+    assert [text[c.start :].startswith(c.before) for c in found.changes] == [True, True]
+
+
+@given(st.text() | st.text(alphabet="HeShr .!?\n\"Ms'"))
+def test_sentences_make_up_the_text(text):
+    spans = list(sentences(text))
+    assert "".join(text[a:b] for a, b in spans) == text
+
+
+WORDS = [
+    *LISTED,
+    "the",
+    "old",
+    "friend",
+    "saw",
+    "gave",
+    "told",
+    "of",
+    "and",
+    "John",
+    "Street",
+    "letters",
+    ",",
+    ".",
+    "'s",
+]
+
+
+@given(st.lists(st.sampled_from(sorted(WORDS)), max_size=9))
+def test_swapping_twice_gives_any_words_back(chosen):
+    text = " ".join(chosen)
+    once = GENDER.swap(text)
+    if not any(change.before.lower() in ONE_WAY for change in once.changes):
+        assert swap(once.text) == text
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("religion", "Christian Bale met Christian at the Church of England."),
+        ("religion", "The Muslim Brotherhood and the Nation of Islam."),
+        ("nationality", "The Indian Ocean, the Irish Sea, New Mexico and Northern Ireland."),
+        ("nationality", "Polish the table with nail polish remover."),
+        ("name_group", "Neil Todd wrote to Mr Brad and Professor Jill."),
+    ],
+)
+def test_names_of_other_things_stay(kind, text):
+    assert kind == "name_group" or Swapper((kind,)).swap(text).text == text
+    if kind == "name_group":
+        assert Swapper((kind,)).swap(text).text == text.replace("Neil", "Kareem")
+
+
+HARD_RIGHT = 35
 LENGTH = 2_000_000
 
 
 @pytest.mark.data
 def test_the_rule_on_running_text(published):
+    """Men's pronouns show how good the rule is: which of them stood where "her" is put."""
     path = published("english_sentences", "sentences.txt.gz")
-    pairs = list(ruled(gzip.decompress(path.read_bytes()).decode()[:LENGTH]))
-    right = {kind: [a == b for a, b in pairs if a == kind] for kind in (True, False)}
-    print({("his" if k else "him"): (sum(v), len(v)) for k, v in right.items()})
-    assert len(pairs) > 1_000
-    assert sum(right[True]) / len(right[True]) > 0.98
-    assert sum(right[False]) / len(right[False]) > 0.86
+    found = list(ruled(gzip.decompress(path.read_bytes()).decode()[:LENGTH]))
+    shares = {
+        kind: [
+            sum(1 for k, r in found if k == kind and r in roles)
+            for roles in (("determiner",), ("object",), ("unsure",))
+        ]
+        for kind in ("his", "him")
+    }
+    print("determiner, object, unsure", shares)
+    assert len(found) > 900
+    his, him = shares["his"], shares["him"]
+    assert his[0] / sum(his) > 0.97
+    assert him[1] / sum(him) > 0.9
+    assert (his[2] + him[2]) / len(found) < 0.02
+
+
+def ruled(text):
+    """(which stood there, what the rule says) of each "his" and "him", as if "her" stood there."""
+    for start, end in sentences(text):
+        sentence = text[start:end]
+        for found in re.finditer(r"\b(his|him)\b", sentence):
+            tokens = Tokens.of(f"{sentence[: found.start()]}her{sentence[found.end() :]}")
+            yield found.group(), her_role(tokens, tokens.starts.index(found.start()))

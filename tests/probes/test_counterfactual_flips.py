@@ -116,6 +116,23 @@ def test_pronouns_decided_by_rule_are_counted(tmp_path):
     assert model.notices["pronouns (her, his) swapped by rule (gender)"] == 1
 
 
+def test_texts_whose_swap_is_unsure_are_left_out_and_counted(tmp_path):
+    path = tmp_path / "texts.csv"
+    unsure = [f"She is a {'very ' * i}good cook. I saw her duck." for i in range(5)]
+    pd.DataFrame({"text": [*WOMEN, *unsure, *NOBODY]}).to_csv(path, index=False)
+    model = BagOfWords(she=-2.0, doctor=1.0, cook=-1.0)
+    found = measured(model, str(path))
+    assert (found["gender/left_unsure"].value, found["gender/left_unsure"].n) == (20.0, 25)
+    assert 20.0 in found["gender/left_unsure"].interval
+    assert (found["gender/flip_rate"].value, found["gender/flip_rate"].n) == (50.0, 20)
+    assert found["gender/flip_rate"].details["left_unsure"] == 5
+    assert model.notices["texts left out, since the swap of a sentence is unsure (gender)"] >= 5
+    pd.DataFrame({"text": unsure}).to_csv(path, index=False)
+    found = measured(model, str(path))
+    assert found["gender/flip_rate"].status == "undefined"
+    assert "surely exchanges (5 hold one whose swap is unsure)" in found["gender/flip_rate"].details["reason"]
+
+
 def test_no_text_of_a_kind_is_undefined_and_says_why(texts):
     found = measured(BagOfWords(she=1.0), texts, kinds=("gender", "religion"))
     assert found["religion/flip_rate"].status == "undefined"
