@@ -85,7 +85,7 @@ class Comparison:
         a, b = side_there * then["value"].to_numpy(), side_here * now["value"].to_numpy()
         rng = generator(self.report.seed, m.id)
         try:
-            span = 0.0 if comparability.is_same_model(self.report, baseline) else span_of(m)
+            span = 0.0 if comparability.is_same_model(self.report, baseline) else span_of(m, a)
             change = paired_interval(a, b, now, m, rng, span=span)
         except DataError as e:
             raise NotJudged(f"cannot be compared: {e}") from e
@@ -160,9 +160,14 @@ def items_of(table: Table, m: Measurement, where: str) -> pd.DataFrame:
     return items
 
 
-def span_of(m: Measurement) -> float:
-    """How far apart the answers of two models to one item can lie; 0 where no answer is equal by chance."""
-    return 100.0 if m.unit == "%" else 0.0
+def span_of(m: Measurement, scores: Floats) -> float:
+    """How far apart the answers of two models to one item can lie; 0 where no answer is equal by chance.
+
+    Decisions in per cent, and answers that are whole numbers (yes or no, a count, a mark), are.
+    """
+    if m.unit == "%":
+        return 100.0
+    return max(1.0, float(scores.max() - scores.min())) if (scores == scores.round()).all() else 0.0
 
 
 def paired_interval(

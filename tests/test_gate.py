@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -284,10 +285,21 @@ def worse(now: AuditReport, baseline: AuditReport | None, limit: float = 0) -> V
 
 
 def test_the_same_model_is_not_worse_than_itself():
-    model, again = (audited(np.repeat([100, 0], 50)) for _ in range(2))
+    model, again = (
+        replace(audited(np.repeat([100, 0], 50)), subject={"name": name, "subject_sha256": "ab"}) for name in "mn"
+    )
     verdict = worse(model, again)
     assert (verdict.outcome, verdict.value, verdict.n) == ("PASS", 0, 100)
     assert "100 items shared, 0 only here, 0 only there" in verdict.explanation
+
+
+def test_another_model_that_decides_alike_may_be_worse_on_other_items():
+    model, other = (audited(np.repeat([100, 0], 50)) for _ in range(2))
+    verdict = worse(model, other)
+    assert (verdict.outcome, verdict.value, verdict.n) == ("INCONCLUSIVE", 0, 100)
+    unseen = 100 * stats.wilson(0, 10).high  # ten writers
+    assert worse(model, other, limit=unseen + 0.1).outcome == "PASS"
+    assert worse(model, other, limit=unseen - 0.1).outcome == "INCONCLUSIVE"
 
 
 def test_a_planted_worsening_is_caught_although_the_intervals_overlap():

@@ -208,6 +208,14 @@ def test_models_that_agree_on_every_item_differ_by_exactly_nothing():
     assert (interval.low, interval.high) == (0, 0)
 
 
+def test_equal_decisions_leave_open_what_so_few_clusters_cannot_show():
+    unseen = 100 * stats.wilson(0, 3).high
+    interval = stats.paired_bootstrap([100, 0, 100], [100, 0, 100], span=100, rng=rng())
+    assert (interval.low, interval.high) == pytest.approx((-unseen, unseen))
+    copies = stats.paired_bootstrap([1] * 30, [1] * 30, clusters=["a", "b", "c"] * 10, span=100, rng=rng())
+    assert copies == interval
+
+
 def test_pairing_finds_what_two_intervals_hide():
     g = rng()
     difficulty = g.normal(0, 10, 400)

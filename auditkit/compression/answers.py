@@ -83,6 +83,10 @@ class Answers:
         """How many answers are no numbers, or certain to be wrong."""
         return int((~np.isfinite(self.logprobs)).sum())
 
+    def same_as(self, other: Answers) -> bool:
+        """Whether all are equal to the last bit, as of a model and itself; two that differ may agree on what is top."""
+        return np.array_equal(self.logprobs, other.logprobs)
+
 
 def questions_about(model: Any, texts: Texts, rng: np.random.Generator) -> Questions:
     """The questions that suit this kind of model.

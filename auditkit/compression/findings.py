@@ -79,9 +79,13 @@ def mean_interval(
 def change_interval(
     change: Floats, clusters: Labels, rng: np.random.Generator, bounds: tuple[float, float] | None
 ) -> Interval | None:
-    """Of the mean of paired differences; two models that agree everywhere differ by exactly 0."""
+    """Of the mean of paired differences, which lie within `bounds`, None for the same model or any number.
+
+    Where two models agree on every item, see `stats.paired_bootstrap`.
+    """
     if not change.any():
-        return Interval(0.0, 0.0, method="exact: equal on every item")
+        span = 0.0 if bounds is None else bounds[1]
+        return stats.paired_bootstrap(change, change, clusters=clusters, span=span, rng=rng)
     return mean_interval(change, clusters, rng, bounds)
 
 

@@ -49,13 +49,16 @@ def add_probe_results(findings: Findings, found: ProbeResult, kept: Sequence[str
     findings.items += [replace(i, measurement=findings.id(i.measurement)) for i in found.items]
 
 
-def add_worsenings(findings: Findings, dense: ProbeResult, point: ProbeResult) -> None:
+def add_worsenings(findings: Findings, dense: ProbeResult, point: ProbeResult, *, same_model: bool) -> None:
     """How much farther from its ideal each measurement is than the dense model's, paired item by item.
+
+    A model and itself differ by exactly 0; two models that decide alike on all items may differ on others.
 
     A measurement without an ideal is left out: of it, better and worse are not defined. One that has a value for the
     dense model and none at the point says so in its details: nothing is known of it then.
     """
-    comparison = Comparison(_report(point, findings.seed), _report(dense, findings.seed))
+    subject = "dense" if same_model else "point"
+    comparison = Comparison(_report(point, findings.seed, subject), _report(dense, findings.seed, "dense"))
     had_value = {m.id for m in dense.measurements if m.value is not None}
     for m in point.measurements:
         if m.ideal is None:
@@ -73,9 +76,9 @@ def add_worsenings(findings: Findings, dense: ProbeResult, point: ProbeResult) -
         findings.add(name, found.value, interval=found.interval, n=found.n, details=details, **about)  # type: ignore[arg-type]
 
 
-def _report(found: ProbeResult, seed: int) -> AuditReport:
+def _report(found: ProbeResult, seed: int, subject: str) -> AuditReport:
     measurements: Sequence[Measurement] = found.measurements
     return AuditReport(
-        subject={}, environment={}, config={}, seed=seed, runs=[], measurements=measurements,
+        subject={"subject_sha256": subject}, environment={}, config={}, seed=seed, runs=[], measurements=measurements,
         _items=_items_table(found.items),
     )  # fmt: skip

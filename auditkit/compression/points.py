@@ -130,7 +130,7 @@ class Sweep:
         add_exemplars(findings, self.exam, dense, found, shown=settings.shown, redact=settings.redact)
         result, runs = run_probes(model, self.probes, self.seed, self._nulls)
         add_probe_results(findings, result)
-        add_worsenings(findings, self._dense_of_probes, result)
+        add_worsenings(findings, self._dense_of_probes, result, same_model=found.same_as(dense))
         if settings.drift:
             self._drift.add(findings, model)
         about |= {"flags": flags, "probes": [_run_as_json(run) for run in runs]}

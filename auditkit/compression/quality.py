@@ -156,8 +156,9 @@ def add_change(findings: Findings, exam: Exam, dense: Answers, point: Answers, *
         return Equivalence("inconclusive", None, "no text")
     change = exam.losses(point) - exam.losses(dense)
     clusters = exam.clusters[chosen]
-    interval = change_interval(change[chosen], clusters, findings.rng(name), exam.bounds)
     identical = np.array_equal(dense.logprobs[chosen], point.logprobs[chosen])
+    bounds = None if identical else exam.bounds
+    interval = change_interval(change[chosen], clusters, findings.rng(name), bounds)
     found = equivalence(change[chosen], clusters, exam, interval, identical=identical)
     value = float(change[chosen].mean())
     details: dict[str, Any] = {"verdict": found.verdict, "margin": exam.margin, "equivalence_p_value": found.p_value}

@@ -182,7 +182,7 @@ class _Work:
         add_agreement(findings, self.exam, self.answers, found)
         result, _ = run_probes(fairer, self.of.probes, self.seed, self.nulls)
         add_probe_results(findings, result)
-        add_worsenings(findings, self.found, result)
+        add_worsenings(findings, self.found, result, same_model=found.same_as(self.answers))
         _count(findings, method.source)
         return _labelled(findings.result(), about)
 

@@ -75,8 +75,10 @@ def infinitive(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
         return None
     if first in v.INFINITIVES:
         return "object"
-    if before in v.HELPS and second in v.ARTICLES and first not in v.OWN | v.PERSONS and not time_follows(after[1:]):
-        return "object"
+    if before.startswith("ma") and first in v.MAKE_HERS:
+        return "determiner"
+    if before in v.HELPS and second in v.ARTICLES and first not in v.OWN | v.PERSONS:
+        return "unsure" if time_follows(after[1:]) else "object"
     if before.startswith("let") and second == "be":
         return "determiner"
     if before.startswith("let") and first not in v.OWN | v.PERSONS:
@@ -84,8 +86,6 @@ def infinitive(tokens: Tokens, i: int, after: Sequence[str]) -> Role | None:
     if first not in v.NOUNS_TOO:
         return None
     if set(after[1:3]) & v.PERSONS and second not in STOPS:
-        return "determiner"
-    if before.startswith("ma") and first in v.MAKE_HERS:
         return "determiner"
     if second in v.INFINITIVES | v.NOUNS_TOO:
         return "determiner"

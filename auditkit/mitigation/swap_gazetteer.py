@@ -64,8 +64,8 @@ FIXED = _either(r"""
     norwegian (?:wood|cruise line|air|forest cat)|portuguese (?:man[- ]o'?[- ]?war|water dogs?)|nail polish|
     polish (?:notation|remover|the|your|my|this|that|up|it|and wax)|french polish|(?:spit|shoe|furniture|car|
     floor) (?:and )?polish|vietnam (?:war|veterans?|vets?|era)|nigerian (?:prince scams?|dwarf)|(?:gospel|book|
-    letter|epistle)s? (?:of|according to|to) (?:st\.? )?[a-z]+|(?:john|matthew|james|daniel|peter|samuel|
-    ruth) \d+(?::\d+)?|[12] (?:samuel|peter|timothy|john)|s/he|\(s\)he|s\(he\)|wo/m[ae]n|\(wo\)m[ae]n|fe/male|
-    \(fe\)males?
+    letter|epistle)s? (?:of|according to|to) (?!h(?:is|er|ers|im)\b)(?:st\.? )?[a-z]+|(?:john|matthew|
+    james|daniel|peter|samuel|ruth) \d+(?::\d+)?|[12] (?:samuel|peter|timothy|john)|s/he|\(s\)he|s\(he\)|
+    wo/m[ae]n|\(wo\)m[ae]n|fe/male|\(fe\)males?
     """)
 """Fixed phrases as one regular expression; an apostrophe stands for either kind, and capitals say nothing."""

@@ -262,7 +262,7 @@ AFTER_HIS = _words("""
     """)
 """Adverbs that follow "his" where it stands for "his one", and seldom begin a noun phrase."""
 POINTERS = _words("that this these those")
-MAKE_HERS = _words("report call visit return escape bow answer debut")
+MAKE_HERS = _words("report call visit return escape bow answer debut day")
 """Made, they are deeds: "made her escape"."""
 NO_PARTICIPLES = _words("""
     bed hundred sacred naked wicked wretched rugged red shed sled wed bred crossbred sped fled shred beloved betrothed

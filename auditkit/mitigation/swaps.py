@@ -181,6 +181,8 @@ class Swapper:
             counterpart, first = _counterparts(kind).get(word, ("", False))
             if word == "Man" and tokens.opens(i) and tokens.low[i + 1 : i + 2] in (["is"], ["has"], ["can"], ["does"]):
                 return Unsure(word, "perhaps all of mankind")
+            if word.lower() in ("bride", "brides") and {"groom", "grooms"} & set(tokens.low):
+                return Unsure(word, "a groom is a man of hers, or a stable hand")
             if not counterpart or means_something_else(tokens, i):
                 continue
             if name := is_name(tokens, i, _first_names()):

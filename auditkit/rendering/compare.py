@@ -257,8 +257,9 @@ def _change(id: str, a: Side, b: Side, tables: Tables) -> Change:
         return Change(id, "no value", before, after)
     try:
         refuse_unlike(a[0], before, later, after)
-        span = 0.0 if is_same_model(a[0], later) else span_of(after)
-        return _paired_change(before, after, _pairs(before, after, tables), later.seed, span)
+        pairs = _pairs(before, after, tables)
+        span = 0.0 if is_same_model(a[0], later) else span_of(after, pairs["value_a"].to_numpy(dtype=float))
+        return _paired_change(before, after, pairs, later.seed, span)
     except NotJudged as e:
         return Change(id, "not comparable", before, after, note=_why(e))
 

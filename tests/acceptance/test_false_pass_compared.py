@@ -163,6 +163,19 @@ def test_like_things_are(cli, change):
     assert cli("gate", report, "--rules", "rules.yaml", "--baseline", baseline)[0] == 0
 
 
+@pytest.mark.parametrize("share", [{}, {"unit": "", "share": True, "ideal": 0.5}], ids=["per cent", "shares"])
+def test_a_few_equal_answers_of_two_models_are_no_proof(cli, share):
+    limit = WORSE if not share else WORSE.replace("5}", "0.05}")
+    Path("rules.yaml").write_text(limit)
+    for n, other, code in ((20, "99", 1), (N, "99", 0), (20, "cd", 0)):  # "cd": the same model
+        for name, weights, created in (("report.json", "cd", LATER), ("before.json", other, EARLIER)):
+            report = AuditReport.load(audited(name=name, created=created, n=n, weights=weights, **share))
+            replace(report, subject=report.subject | {"subject_sha256": weights * 32}).save(name)
+        assert cli("gate", "report.json", "--rules", "rules.yaml", "--baseline", "before.json")[0] == code
+        compared = json.loads(cli("compare", "before.json", "report.json", "--json")[1])[0]["changes"]
+        assert [c["kind"] for c in compared] == ["no clear change"]
+
+
 def test_a_folder_gives_neither_the_own_report_nor_its_copy_nor_one_of_the_future(cli):
     report = audited(name="branch/report.json", weights="99")
     audited(name="copy/report.json", weights="99")

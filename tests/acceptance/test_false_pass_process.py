@@ -104,6 +104,16 @@ ENDS = {
         3,
         "os._exit(0) was called",
     ),
+    "the probe, as another program": (
+        {"probes": ["ends:Mine"], "ends": mine(top="import os", measure="os.execv('true', ['true'])")},
+        3,
+        "os.execv('true') was called",
+    ),
+    "the factory, past every handler": (
+        {"model": "ends:load", "ends": FACTORY.format("import os; os._exit(0)")},
+        2,
+        "os._exit(0) was called",
+    ),
     "the probe, with a text": ({"probes": ["ends:Mine"], "ends": mine(measure="exit('done')")}, 3, "sys.exit('done')"),
     "the probe, no Exception": (
         {"probes": ["ends:Mine"], "ends": mine(top="import asyncio", measure="raise asyncio.CancelledError")},

@@ -120,7 +120,7 @@ def test_what_was_measured_of_the_dense_model_and_not_at_the_point_leaves_it_ope
 
     for dense, point, safe in ((0.7, None, "open"), (None, None, "yes"), (0.7, 0.7, "yes")):
         findings = Findings("c/p", 0)
-        add_worsenings(findings, leak(dense), leak(point))
+        add_worsenings(findings, leak(dense), leak(point), same_model=False)
         judge(findings, Equivalence("equivalent", 0.0, "told"), 2.0, {})
         found = findings.measurements[-1]
         assert found.details["safe"] == safe

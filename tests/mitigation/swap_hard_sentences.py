@@ -16,6 +16,14 @@ def _pairs(lines: str) -> list[tuple[str, ...]]:
 
 TUNED = _pairs("""
 They sent her three letters. | They sent him three letters.
+That book of hers is missing. | That book of his is missing.
+She read a book of her poems. | He read a book of his poems.
+The letter to him was lost. | The letter to her was lost.
+The Book of Ruth is short. | =
+The teacher made her repeat the year. | ?
+She made her debut the year before. | He made his debut the year before.
+It made her day the moment he called. | It made his day the moment she called.
+The bride kissed her groom. | ?
 The firm paid her 40 euros an hour. | The firm paid him 40 euros an hour.
 My aunt asked her two questions. | My uncle asked him two questions.
 His coach taught her the rules. | Her coach taught him the rules.

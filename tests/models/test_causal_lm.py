@@ -34,6 +34,16 @@ def test_scores_equal_one_forward_pass_each(causal_module):
         np.testing.assert_allclose(scores.logprobs, one_at_a_time(model, text), atol=1e-4)
 
 
+def test_a_random_twin_takes_over_what_was_tried_and_is_scored_right(causal_module):
+    model = CausalLM(*causal_module, name="tiny")
+    twin = model.randomized(1)
+    own = CausalLM(twin.module, twin.tokenizer, name="tries for itself")
+    assert {*CausalLM.tried} <= vars(twin).keys()  # before anything was scored
+    assert [getattr(twin, trial) for trial in CausalLM.tried] == [getattr(own, trial) for trial in CausalLM.tried]
+    for text, scores in zip(TEXTS, twin.token_logprobs(TEXTS), strict=True):
+        np.testing.assert_allclose(scores.logprobs, one_at_a_time(twin, text), atol=1e-4)
+
+
 def test_every_architecture_keeps_the_contract(causal_module):
     model = CausalLM(*causal_module, name="tiny")
     assert isinstance(model, ScoresText)
