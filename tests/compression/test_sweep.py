@@ -27,6 +27,7 @@ TEXTS = tiny_models.TEXTS
 GROUPS = [text.split()[1] for text in TEXTS]
 NONE, HALF = {"magnitude": {"ratio": 0.0}}, {"magnitude": {"ratio": 0.5}}
 PAIRS = [{"stereotype_pairs": {"groups": ["gender"], "methods": ["total"], "null_items": 2}}]
+AUL = [{"stereotype_pairs": {"groups": ["gender"], "methods": ["aul"], "null_items": 2}}]
 NO_COSTS = {"costs": False}
 
 
@@ -34,8 +35,7 @@ def test_a_null_sweep_changes_nothing_at_all():
     nulls = [[], NONE, Scale(factor=1.0)]
     model = tiny_models.masked_bert(max_position_embeddings=128)
     model.tokenizer.model_max_length = 128  # or the shipped pairs were cut
-    probes = [{"stereotype_pairs": {"groups": ["gender"], "methods": ["aul"], "null_items": 2}}]
-    report = sweep(model, nulls, probes, texts=TEXTS, groups=GROUPS, drift=True, **NO_COSTS)
+    report = sweep(model, nulls, AUL, texts=TEXTS, groups=GROUPS, drift=True, **NO_COSTS)
     assert {run.status for run in report.runs} == {"ok"}
     slugs = [p["slug"] for p in report["compression/all/pareto_front"].details["points"]]
     assert slugs == ["dense", "unchanged-copy", slug_of(spec.label(NONE)), "scaled-1"]
@@ -53,6 +53,16 @@ def test_a_null_sweep_changes_nothing_at_all():
         assert found["attribution_agreement"].value == 1
         assert found["safe"].value == 1
         assert sum(name.endswith("/worsening") for name in found) >= 4
+
+
+def test_a_point_that_decides_alike_may_be_worse_on_other_items():
+    model = tiny_models.masked_bert(max_position_embeddings=128)
+    model.tokenizer.model_max_length = 128
+    report = sweep(model, [Scale(factor=1.0001)], AUL, texts=TEXTS, **NO_COSTS)
+    worsening = report["compression/scaled-1.0001/stereotype_pairs/gender/metric_score/worsening"]
+    assert worsening.value == 0
+    assert worsening.interval.low == -worsening.interval.high < 0
+    assert "differs" in worsening.interval.method
 
 
 def test_bias_is_measured_again_and_paired_with_the_dense_model():
